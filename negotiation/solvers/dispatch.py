@@ -1,0 +1,41 @@
+"""One function for every solver; the kind of the configuration says which."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from negotiation.config import (
+    AlphaRankConfig,
+    CorrelatedConfig,
+    ExactConfig,
+    LogitConfig,
+    PotentialConfig,
+    PrdConfig,
+    RegretMatchingConfig,
+    SolverConfig,
+)
+from negotiation.metagame import PolymatrixGame
+from negotiation.solvers.solution import Solution
+
+
+def solve(game: PolymatrixGame, config: SolverConfig, rng: np.random.Generator | None = None) -> Solution:
+    """Solve a meta-game.
+
+    Args:
+        game: the payoffs.
+        config: which solver, with its settings.
+        rng: used by solvers that draw (best-response dynamics of ``potential`` on very large games); none: a fixed
+            stream, so that the answer depends on the game alone.
+
+    Returns:
+        Weights with their NashConv; ``converged`` says whether the solver met its criterion.
+
+    Raises:
+        SolverError: if the solver cannot answer this game (no potential, too many profiles).
+
+    Example:
+        >>> game = PolymatrixGame.from_bimatrix([[1, -1], [-1, 1]], [[-1, 1], [1, -1]])
+        >>> [weights.tolist() for weights in solve(game, ExactConfig()).weights]
+        [[0.5, 0.5], [0.5, 0.5]]
+    """
+    raise NotImplementedError
