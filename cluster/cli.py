@@ -1,0 +1,156 @@
+"""The command ``concordat``. Bodies parse, call one function and print; what they call is imported when they run."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+import typer
+
+from cluster import __version__, flags
+from cluster.arguments import settings_of_flags, spread_values
+from cluster.console import INTERRUPTED, MISUSED, OK, Output, status_of
+from negotiation.errors import ConcordatError
+
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""What the parser raises for flags that it does not know; not exported by typer under a name of its own."""
+
+app = typer.Typer(
+    name="concordat",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Negotiations between cultural agents, solved as games.",
+    epilog="Exit status: 0 done; 1 a negotiation failed; 2 wrong settings or run folder; 130 stopped by Ctrl-C.",
+)
+culture_app = typer.Typer(no_args_is_help=True, help="The cultures that can negotiate.", rich_markup_mode="rich")
+app.add_typer(culture_app, name="culture")
+
+NEGOTIATE_HELP = """
+Let cultures negotiate questions to an equilibrium, and write a report.
+
+Each culture is a language model. It states its position, proposes guidelines and answers those of the others; the \
+guidelines form a game, which is solved every round, until nobody gains by a new one. Everything is kept in the run folder.
+"""
+
+NEGOTIATE_EXAMPLES = """
+[bold]Examples[/bold]
+
+Two cultures, one question, the model that comes with Concordat:
+
+  concordat negotiate --cultures english-speaking confucian --topic "Should voting be a duty?"
+
+The thirty questions that come with it; after Ctrl-C, add --resume:
+
+  concordat negotiate --cultures confucian latin-america --topics examples --out runs/first
+
+Your own model and adapter; first see what would be done:
+
+  concordat negotiate --config mine.yaml --model ./llama --adapter confucian=./lora --dry-run
+
+A model server:
+
+  concordat negotiate --config mine.yaml --model openai:llama@http://localhost:8000/v1
+
+Every setting has its place in the file of --config; environment variables such as CONCORDAT_GAME__ALPHA=0.7 go over \
+the file, and flags over both. --dry-run shows all of them.
+"""
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: flags.Version = False) -> None:
+    if version:
+        typer.echo(f"concordat {__version__}")
+        raise typer.Exit(OK)
+
+
+@app.command("negotiate", help=NEGOTIATE_HELP, epilog=NEGOTIATE_EXAMPLES)
+def _negotiate(
+    context: typer.Context,
+    cultures: flags.Cultures = None,
+    topic: flags.TopicTexts = None,
+    topics: flags.TopicsFile = None,
+    model: flags.Model = None,
+    adapter: flags.Adapters = None,
+    embedder: flags.Embedder = None,
+    seed: flags.Seed = None,
+    solver: flags.Solver = None,
+    alpha: flags.Alpha = None,
+    beta: flags.Beta = None,
+    gamma: flags.Gamma = None,
+    epsilon: flags.Epsilon = None,
+    rounds: flags.Rounds = None,
+    config: flags.ConfigFile = None,
+    out: flags.Out = None,
+    resume: flags.Resume = False,
+    dry_run: flags.DryRun = False,
+    serial: flags.Serial = False,
+    concurrency: flags.Concurrency = None,
+    address: flags.Address = None,
+    dashboard: flags.Dashboard = False,
+    json: flags.Json = False,
+) -> None:
+    from cluster.commands import Way, negotiate
+
+    way = Way(config, resume, dry_run, serial, address, dashboard)
+    raise typer.Exit(negotiate(settings_of_flags(context.params), way, context.obj))
+
+
+@app.command("report")
+def _report(
+    context: typer.Context,
+    run: flags.RunArgument,
+    json: flags.Json = False,
+) -> None:
+    """Write a run's report.html anew, e.g. after an interruption.
+
+    [bold]Example[/bold]: concordat report runs/first
+    """
+    from cluster.commands import report
+
+    raise typer.Exit(report(run, context.obj))
+
+
+@culture_app.command("list")
+def _culture_list(context: typer.Context, json: flags.Json = False) -> None:
+    """Name the cultures, with their descriptions and countries."""
+    from cluster.commands import list_cultures
+
+    raise typer.Exit(list_cultures(context.obj))
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run one command line; returns the exit status.
+
+    Errors become one message on standard error (with --json also an object on standard output).
+    """
+    spread = spread_values(arguments)
+    with Output(as_json="--json" in spread) as output:
+        try:
+            return int(app(spread, prog_name="concordat", standalone_mode=False, obj=output) or OK)
+        except UsageError as error:
+            message = getattr(error, "format_message", error.__str__)()
+            return output.error("UsageError", f"{message} (see 'concordat --help')", MISUSED)
+        except ConcordatError as error:
+            return output.error(type(error).__name__, str(error), status_of(error))
+        except KeyboardInterrupt:
+            return output.error("Interrupted", "stopped", INTERRUPTED)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> Any:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    signal.signal(signal.SIGTERM, _interrupt)  # a stop request from a batch system is as good as Ctrl-C
+    sys.exit(run_command(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

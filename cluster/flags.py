@@ -1,0 +1,116 @@
+"""The flags of the command line, with their help; a flag not given is None, so that other sources can speak."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_QUESTIONS, _GAME, _MODEL, _RUN = "What is negotiated", "The game", "Who speaks", "The run"
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
+Version = Annotated[bool, typer.Option("--version", help="Print the version and stop.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+
+Cultures = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cultures",
+        metavar="A B [C ...]",
+        help="Two or more; 'concordat culture list' names them.",
+        rich_help_panel=_QUESTIONS,
+    ),
+]
+TopicTexts = Annotated[
+    list[str] | None,
+    typer.Option("--topic", metavar="TEXT", help="A question; repeat for more.", rich_help_panel=_QUESTIONS),
+]
+TopicsFile = Annotated[
+    str | None,
+    typer.Option(
+        "--topics",
+        metavar="FILE",
+        help="YAML, JSONL or CSV with id, text and category; 'examples' for the thirty that come with Concordat.",
+        rich_help_panel=_QUESTIONS,
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        help="'bundled' (default), a folder, a hub name, or openai:NAME@URL.",
+        rich_help_panel=_MODEL,
+    ),
+]
+Adapters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--adapter", metavar="CULTURE=PATH", help="LoRA adapter of a culture; repeat for more.", rich_help_panel=_MODEL
+    ),
+]
+Embedder = Annotated[
+    str | None,
+    typer.Option("--embedder", metavar="NAME", help="Sentence embedder (default minilm).", rich_help_panel=_MODEL),
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", help="Same seed, same negotiations (default 0).", rich_help_panel=_GAME)
+]
+Solver = Annotated[
+    str | None,
+    typer.Option(
+        "--solver",
+        metavar="KIND",
+        help="exact (default), potential, prd, regret-matching, alpha-rank, ce, cce or logit.",
+        rich_help_panel=_GAME,
+    ),
+]
+Alpha = Annotated[
+    float | None,
+    typer.Option("--alpha", help="Weight of closeness to one's first guideline (default 0.5).", rich_help_panel=_GAME),
+]
+Beta = Annotated[
+    float | None,
+    typer.Option("--beta", help="Weight of acceptance by the others (default 0.5).", rich_help_panel=_GAME),
+]
+Gamma = Annotated[
+    float | None, typer.Option("--gamma", help="Weight of novelty (default 0.2).", rich_help_panel=_GAME)
+]
+Epsilon = Annotated[
+    float | None,
+    typer.Option("--epsilon", help="Least gain for which a guideline is added (default 0.01).", rich_help_panel=_GAME),
+]
+Rounds = Annotated[int | None, typer.Option("--rounds", help="Round limit (default 8).", rich_help_panel=_GAME)]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings in YAML.", rich_help_panel=_RUN)
+]
+Out = Annotated[
+    str | None,
+    typer.Option("--out", metavar="RUN", help="The run folder (default runs/<date>-<hash>).", rich_help_panel=_RUN),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with a stopped run: the one of --out, else the latest with these settings.",
+        rich_help_panel=_RUN,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Show plan, settings and number of model calls; run nothing.", rich_help_panel=_RUN),
+]
+Serial = Annotated[
+    bool, typer.Option("--serial", help="In this process, without Ray; same records.", rich_help_panel=_RUN)
+]
+Concurrency = Annotated[
+    int | None, typer.Option("--concurrency", help="Negotiations at once (default 32).", rich_help_panel=_RUN)
+]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", metavar="HOST:PORT", help="A running Ray cluster (default: one of its own).", rich_help_panel=_RUN),
+]
+Dashboard = Annotated[
+    bool, typer.Option("--dashboard", help="Start Ray's dashboard with the run's own cluster.", rich_help_panel=_RUN)
+]

@@ -1,0 +1,74 @@
+"""What a run has to do: one negotiation a topic, between all its cultures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from negotiation.config import GameConfig
+from negotiation.errors import TopicError
+from negotiation.oracle import CANDIDATE_KINDS, negotiation_id
+from negotiation.topic import Topic
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedNegotiation:
+    """One negotiation to be done.
+
+    Attributes:
+        id: also the name of its files.
+        topic: the question.
+        players: (N,) culture ids, in player order.
+    """
+
+    id: str
+    topic: Topic
+    players: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """How many model calls a plan takes, retries of malformed replies not counted.
+
+    Attributes:
+        least: if every negotiation ends after its first round.
+        most: if every negotiation goes to the round limit.
+    """
+
+    least: int
+    most: int
+
+
+def make_plan(players: Sequence[str], topics: Sequence[Topic], seed: int) -> tuple[PlannedNegotiation, ...]:
+    """The negotiations of a run, in the order of the topics.
+
+    Raises:
+        TopicError: if there are no topics, or two have the same id (also if only case tells them apart).
+
+    >>> make_plan(["confucian", "latin-america"], [Topic("tax", "Should inheritance be taxed?")], 0)[0].id
+    'tax-3c31844fed'
+    """
+    if not topics:
+        raise TopicError("no topics; give --topic TEXT, --topics FILE, or --topics examples")
+    seen: dict[str, Topic] = {}
+    for topic in topics:
+        twin = seen.setdefault(topic.id.casefold(), topic)
+        if twin is not topic:
+            raise TopicError(
+                f"topic id {topic.id!r} is given twice ({twin.text[:40]!r} and {topic.text[:40]!r}); ids must be unique"
+            )
+    return tuple(
+        PlannedNegotiation(negotiation_id(topic.id, players, seed), topic, tuple(players)) for topic in topics
+    )
+
+
+def estimate_calls(n_negotiations: int, n_players: int, game: GameConfig) -> Estimate:
+    """Model calls of a plan: a position and a first guideline, then each round its weights in words and its candidates,
+    and the consensus, for each player.
+
+    >>> estimate_calls(1, 2, GameConfig(rounds=8))
+    Estimate(least=14, most=70)
+    """
+    in_round = 1 + len(CANDIDATE_KINDS) * game.candidates_per_kind
+    least, most = (n_negotiations * n_players * (2 + rounds * in_round + 1) for rounds in (1, game.rounds))
+    return Estimate(least, most)

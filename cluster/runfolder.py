@@ -1,0 +1,311 @@
+"""A run on disk: its layout, its lock, what is finished in it, and writes that are whole or absent.
+
+    RUN/
+    ├── config.yaml       the resolved configuration
+    ├── run.json          layout version, Concordat version, when it was made
+    ├── negotiations/     one Parquet file a finished negotiation
+    ├── policies/         one JSON file a finished negotiation: its consensus policy
+    ├── failures.jsonl    one line a failed attempt, with its reason
+    ├── events.jsonl      what happened when
+    ├── metrics.json      the summary
+    ├── report.html       to look at
+    └── .lock             held (by the kernel) while a process writes here
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import yaml
+
+from cluster import __version__
+from negotiation.errors import RecordError, RunError, RunInUseError
+
+if TYPE_CHECKING:
+    from negotiation.record import NegotiationRecord
+
+LAYOUT_VERSION = 1
+"""Raised whenever a run folder of the version before could not be read or resumed."""
+
+FREE_ON_RESUME = frozenset({"out", "concurrency", "resources"})
+"""Settings that change how fast a run goes, not what it says; these alone may differ on ``--resume``."""
+
+_SAFE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,119}")
+
+
+def safe_name(identifier: str) -> str:
+    """A file name for an identifier, one to one, also on file systems that ignore case.
+
+    Plain lower-case identifiers keep their name; others are slugged and get ten hex digits of their SHA-256.
+
+    >>> safe_name("headscarf--confucian--latin-america")
+    'headscarf--confucian--latin-america'
+    >>> safe_name("Should we? / Really")
+    'should-we-really-e9e025715c'
+    """
+    if _SAFE_NAME.fullmatch(identifier):
+        return identifier
+    slug = re.sub(r"[^a-z0-9]+", "-", identifier.lower()).strip("-")[:80]
+    digest = hashlib.sha256(identifier.encode()).hexdigest()[:10]
+    return f"{slug}-{digest}" if slug else digest
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file that is whole or absent: into a neighbour first, flushed to disk, then renamed.
+
+    Raises:
+        RunError: if the disk is full or the folder cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> RunError:
+    return RunError(f"cannot write {path}: {error.strerror or error}; free space or permissions, then --resume")
+
+
+def differences(old: Any, new: Any, path: str = "") -> list[str]:
+    """Where two configuration trees differ, one line a field, ``old`` first.
+
+    >>> differences({"seed": 0, "game": {"alpha": 0.5}}, {"seed": 0, "game": {"alpha": 0.7}})
+    ['game.alpha: the run has 0.5, you ask for 0.7']
+    """
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        keys = [*old, *(key for key in new if key not in old)]
+        return [
+            line
+            for key in keys
+            for line in differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
+        ]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [line for k, pair in enumerate(zip(old, new, strict=True)) for line in differences(*pair, f"{path}[{k}]")]
+    return [] if old == new else [f"{path}: the run has {_shown(old)}, you ask for {_shown(new)}"]
+
+
+def _shown(value: Any) -> str:
+    text = "nothing" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+class RunFolder:
+    """A run folder that this process holds; use as a context manager or call ``close``.
+
+    Args:
+        path: the folder; it is made if it is not there.
+        settings: the resolved configuration as a JSON tree.
+        resume: go on with the run that is there.
+
+    Raises:
+        RunInUseError: if another process holds it.
+        RecordError: if it was made with another layout version.
+        RunError: if it holds a run and ``resume`` is false, holds none and ``resume`` is true, or holds one with
+            other settings.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any], *, resume: bool = False) -> None:
+        self.path = path
+        exists = (path / "run.json").exists()
+        self.is_new = not exists
+        if resume and not exists:
+            raise RunError(f"{path} holds no run to resume; leave out --resume, or name the run with --out")
+        if not exists and path.exists() and (not path.is_dir() or any(entry.name != ".lock" for entry in path.iterdir())):
+            raise RunError(f"{path} is there and is not a run; choose another --out")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot make {path}: {error.strerror}; choose another --out") from error
+        self._lock = _take_lock(path / ".lock")
+        try:
+            self._enter(settings, resume)
+        except BaseException:
+            self.close()
+            raise
+
+    def _enter(self, settings: Mapping[str, Any], resume: bool) -> None:
+        if (self.path / "run.json").exists():
+            check_version(self.path)
+            if not resume:
+                raise RunError(f"{self.path} already holds a run; add --resume to go on with it, or choose another --out")
+            self._check_settings(settings)
+        for name in ("negotiations", "policies"):
+            (self.path / name).mkdir(exist_ok=True)
+            for part in (self.path / name).glob(".*.tmp"):  # of a process that died while it wrote
+                part.unlink()
+        if not (self.path / "run.json").exists():
+            # config.yaml first: a folder with run.json is a whole run, whatever happened in between.
+            write_atomically(self.path / "config.yaml", _yaml(settings))
+            self._write_json("run.json", {"layout_version": LAYOUT_VERSION, "concordat": __version__, "created": now()})
+
+    def _check_settings(self, settings: Mapping[str, Any]) -> None:
+        saved = read_settings(self.path)
+        fixed = [{key: tree[key] for key in tree if key not in FREE_ON_RESUME} for tree in (saved, settings)]
+        lines = differences(*fixed)
+        if lines:
+            shown = "\n  ".join(lines[:12] + ([f"and {len(lines) - 12} more"] if len(lines) > 12 else []))
+            raise RunError(
+                f"{self.path} was begun with other settings; resume it with those, or choose another --out:\n  {shown}"
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def discard(self) -> None:
+        """Take away a run that was just begun and has nothing in it yet."""
+        for name in ("config.yaml", "run.json", "events.jsonl"):
+            (self.path / name).unlink(missing_ok=True)
+        for folder in (self.path / "negotiations", self.path / "policies"):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+        (self.path / ".lock").unlink(missing_ok=True)
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
+        self.close()
+
+    def close(self) -> None:
+        """Let the folder go."""
+        if self._lock >= 0:
+            os.close(self._lock)  # which releases it
+            self._lock = -1
+
+    def record_path(self, negotiation_id: str) -> Path:
+        """Where the record of a negotiation is, or will be once it is finished."""
+        return self.path / "negotiations" / f"{safe_name(negotiation_id)}.parquet"
+
+    def is_finished(self, negotiation_id: str) -> bool:
+        """Whether the record of a negotiation is there; records appear whole or not at all."""
+        return self.record_path(negotiation_id).exists()
+
+    def write_record(self, record: NegotiationRecord) -> None:
+        """Write ``negotiations/<id>.parquet``."""
+        from negotiation.storage import write_records
+
+        path = self.record_path(record.negotiation_id)
+        try:
+            write_records(path, [record])
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+
+    def read_record(self, negotiation_id: str) -> NegotiationRecord:
+        """Read ``negotiations/<id>.parquet``; raises ``RecordError`` if it is damaged or of another version."""
+        from negotiation.storage import read_records
+
+        return read_records(self.record_path(negotiation_id))[0]
+
+    def write_policy(self, negotiation_id: str, policy: Mapping[str, Any]) -> None:
+        """Write ``policies/<id>.json``."""
+        self._write_json(f"policies/{safe_name(negotiation_id)}.json", policy)
+
+    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Write ``metrics.json``."""
+        self._write_json("metrics.json", metrics)
+
+    def append_failure(self, failure: Mapping[str, Any]) -> None:
+        """Add a line to ``failures.jsonl``."""
+        self._append("failures.jsonl", failure)
+
+    def append_event(self, event: Mapping[str, Any]) -> None:
+        """Add a line to ``events.jsonl``; the time is put in front."""
+        self._append("events.jsonl", {"time": now(), **event})
+
+    def _append(self, name: str, line: Mapping[str, Any]) -> None:
+        path = self.path / name
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+
+    def _write_json(self, name: str, tree: Mapping[str, Any]) -> None:
+        text = json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False)
+        write_atomically(self.path / name, f"{text}\n".encode())
+
+
+def now() -> str:
+    """The time in UTC to the millisecond, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def check_version(path: Path) -> None:
+    """Refuse a run folder with another layout version.
+
+    Raises:
+        RunError: if the folder holds no run.
+        RecordError: if it was made with another layout version, or ``run.json`` is damaged.
+    """
+    file = path / "run.json"
+    if not file.exists():
+        raise RunError(f"{path} holds no run (there is no run.json in it); name a folder made by 'concordat negotiate'")
+    try:
+        made = json.loads(file.read_text(encoding="utf-8"))
+        version, program = made["layout_version"], made.get("concordat", "unknown")
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordError(f"{file} is damaged ({error}); restore it or begin a new run") from error
+    if version != LAYOUT_VERSION:
+        raise RecordError(
+            f"{path} was made by Concordat {program} with run layout {version}; this is Concordat {__version__} with"
+            f" layout {LAYOUT_VERSION}; use that version for it, or begin a new run with another --out"
+        )
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The configuration tree that a run folder was begun with.
+
+    Raises:
+        RecordError: if ``config.yaml`` is missing or damaged.
+    """
+    file = path / "config.yaml"
+    try:
+        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise RecordError(f"{file} cannot be read ({error}); restore it or begin a new run") from error
+    if not isinstance(tree, dict):
+        raise RecordError(f"{file} is damaged: it holds no mapping; restore it or begin a new run")
+    return tree
+
+
+def _yaml(tree: Mapping[str, Any]) -> bytes:
+    return yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True, width=110).encode()
+
+
+def _take_lock(path: Path) -> int:
+    """Take the lock file for this process and write into it who holds it.
+
+    The kernel drops the lock with the process, however that ends, so a file left by a dead process is no
+    obstacle; what is written in it only serves the message.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.pread(descriptor, 1000, 0).decode(errors="replace").strip() or "an unknown process"
+        os.close(descriptor)
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise RunError(f"cannot lock {path}: {error.strerror}; put the run on a file system with locks") from error
+        raise RunInUseError(f"{path.parent} is in use by {holder}; wait for it, or choose another --out") from error
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {now()}\n".encode(), 0)
+    return descriptor
