@@ -15,6 +15,11 @@ from negotiation.config import (
     SolverConfig,
 )
 from negotiation.metagame import PolymatrixGame
+from negotiation.solvers.correlated import solve_correlated
+from negotiation.solvers.exact import solve_exact
+from negotiation.solvers.logit import solve_logit
+from negotiation.solvers.openspiel import solve_alpha_rank, solve_prd, solve_regret_matching
+from negotiation.solvers.potential import solve_potential
 from negotiation.solvers.solution import Solution
 
 
@@ -35,7 +40,21 @@ def solve(game: PolymatrixGame, config: SolverConfig, rng: np.random.Generator |
 
     Example:
         >>> game = PolymatrixGame.from_bimatrix([[1, -1], [-1, 1]], [[-1, 1], [1, -1]])
-        >>> [weights.tolist() for weights in solve(game, ExactConfig()).weights]
+        >>> [weights.round(12).tolist() for weights in solve(game, ExactConfig()).weights]
         [[0.5, 0.5], [0.5, 0.5]]
     """
-    raise NotImplementedError
+    match config:
+        case ExactConfig():
+            return solve_exact(game, config)
+        case PotentialConfig():
+            return solve_potential(game, config, rng if rng is not None else np.random.default_rng(0))
+        case PrdConfig():
+            return solve_prd(game, config)
+        case RegretMatchingConfig():
+            return solve_regret_matching(game, config)
+        case AlphaRankConfig():
+            return solve_alpha_rank(game, config)
+        case CorrelatedConfig():
+            return solve_correlated(game, config)
+        case LogitConfig():
+            return solve_logit(game, config)
