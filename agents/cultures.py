@@ -71,8 +71,8 @@ def load_cultures(path: Path = CULTURES_FILE) -> tuple[Culture, ...]:
     """The cultures of a YAML file, in its order; without a path, the eight regions.
 
     Raises:
-        CultureError: if the file is missing, is no UTF-8 YAML list, has a wrong or unknown field, an id or name
-            twice, or a country in two cultures.
+        CultureError: if the file is missing, is no UTF-8 YAML list, has a wrong or unknown field, an id or
+            name twice, or a country in two cultures.
 
     >>> [culture.id for culture in load_cultures()][:2]
     ['english-speaking', 'protestant-europe']
@@ -168,7 +168,7 @@ def check_cultures(names: Sequence[str], cultures: Sequence[Culture] | None = No
     for culture, name in zip(found, names, strict=True):
         if culture.id in seen:
             raise CultureError(
-                f"cultures: {culture.id!r} is given twice ({seen[culture.id]!r}, {name!r}); name each one once"
+                f"cultures: {culture.id!r} is given twice ({seen[culture.id]!r}, {name!r}); name each once"
             )
         seen[culture.id] = name
     return found

@@ -1,8 +1,8 @@
 """Prompts as data: the templates of a YAML file and the functions that fill them.
 
-A template names its fields in braces. Filling is one pass over the template's own text, so what is put in is never
-read as a template again: a topic with braces is only a topic. Every text that is put in becomes one line, because
-lines give a prompt its structure (and a reply its three lines).
+A template names its fields in braces. Filling is one pass over the template's own text, so what is put in is
+never read as a template again: a topic with braces is only a topic. Every text that is put in becomes one
+line, because lines give a prompt its structure (and a reply its three lines).
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ class PromptSet(BaseModel):
         return text
 
     def _fill(self, name: str, lines: Mapping[str, str], blocks: Mapping[str, str] | None = None) -> str:
-        """Fill a template; ``lines`` become one line each, ``blocks`` (filled templates) go in as they are."""
+        """Fill a template; ``lines`` become one line each, ``blocks`` (filled templates) stay as they are."""
         values = {field: one_line(text) for field, text in lines.items()} | dict(blocks or {})
         return "".join(
             literal + ("" if field is None else values[field])
@@ -279,8 +279,8 @@ def one_line(text: str) -> str:
 def shown_percentages(weights: Sequence[float]) -> list[tuple[int, int]]:
     """Which guidelines a prompt shows and with what whole percentage.
 
-    Weights are taken as shares of their sum. Those below ``SHOWN_FROM`` are left out (unless all are), the others
-    share 100 percent by largest remainder, ties going to the heavier and then to the earlier one.
+    Weights are taken as shares of their sum. Those below ``SHOWN_FROM`` are left out (unless all are), the
+    others share 100 percent by largest remainder, ties going to the heavier and then to the earlier one.
 
     Args:
         weights: (K,) finite, >= 0, not all zero; in pool order.
