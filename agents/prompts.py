@@ -306,7 +306,7 @@ def shown_percentages(weights: Sequence[float]) -> list[tuple[int, int]]:
     shown = [k for k in order if weights[k] >= SHOWN_FROM * total] or order
     shown_total = math.fsum(weights[k] for k in shown)
     exact = [100.0 * (weights[k] / shown_total) for k in shown]
-    percents = [math.floor(share + 1e-9) for share in exact]
+    percents = [math.floor(share) for share in exact]
     by_remainder = sorted(range(len(shown)), key=lambda place: percents[place] - exact[place])
     for place in by_remainder[: 100 - sum(percents)]:
         percents[place] += 1

@@ -218,7 +218,7 @@ def test_what_is_needed_and_stays_malformed_is_an_error(call: str, problem: str)
         "weights": lambda: seated.express(view()),
         "consensus": lambda: seated.conclude(view()),
     }
-    message = rf"confucian on topic 't', round \d: the {call} stayed malformed in 2 replies of model 'm'; .*{problem}"
+    message = rf"confucian on topic 't', round \d: the {call} stayed malformed in 2 .* model 'm'; .*{problem}"
     with pytest.raises(MalformedReplyError, match=message):
         asyncio.run(calls[call]())
     assert seated.malformed == 2
@@ -256,9 +256,7 @@ def test_reply_seeds_are_pinned_and_in_range() -> None:
 
 def test_another_culture_in_the_seat_is_refused() -> None:
     seated = agent(Session(by_prompt))
-    message = (
-        "player 1 is 'latin-america', but its agent speaks for 'confucian'; give the oracles in the order"
-    )
+    message = "player 1 is 'latin-america', but its agent speaks for 'confucian'; give the oracles in"
     for call in (
         lambda: seated.open(TOPIC, 1, PLAYERS, 5),
         lambda: seated.propose(view(1), 1),

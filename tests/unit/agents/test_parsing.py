@@ -14,7 +14,7 @@ from negotiation.oracle import Draft
 PROMPTS = PromptSet.load()
 # Anything that UTF-8 can hold but U+FFFD, which stands for bytes that it cannot.
 texts = st.text(
-    st.characters(blacklist_categories=("Cs",), blacklist_characters="\ufffd"), min_size=1, max_size=100
+    st.characters(exclude_categories=("Cs",), exclude_characters="\ufffd"), min_size=1, max_size=100
 ).filter(lambda text: bool(one_line(text)))
 
 
@@ -55,7 +55,7 @@ def test_labels_inside_a_line_are_text() -> None:
         ("Heading: H\nDescription: D\nReason: R", "line 2 begins 'Description: D'; expected 'Reason:'"),
         (
             "**Heading:** H\nReason: R\nDescription: D",
-            r"line 1 begins '\*\*Heading:\*\* H'; expected 'Heading:'",
+            r"line 1 begins '\*\*Heading:\*\* H';",
         ),
         ("heading: H\nReason: R\nDescription: D", "line 1 begins 'heading: H'"),
         ("Heading : H\nReason: R\nDescription: D", "line 1 begins 'Heading : H'"),

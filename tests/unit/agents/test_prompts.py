@@ -65,7 +65,8 @@ def test_candidate_prompt(kind: str, instruction: str) -> None:
         SYSTEM,
         Message(
             "user",
-            "Question: Why?\nThere holds:\n- 100% Other: reasons\nElsewhere holds:\n- 75% Own B\n- 25% Own A: because\n"
+            "Question: Why?\nThere holds:\n- 100% Other: reasons\n"
+            "Elsewhere holds:\n- 75% Own B\n- 25% Own A: because\n"
             "You hold:\n- 75% Own B\n- 25% Own A: because\n"
             f"Propose one new {kind} guideline: {instruction}\n"
             "Answer in three lines: Heading, Reason, Description.",
@@ -89,7 +90,8 @@ def test_consensus_prompt() -> None:
         SYSTEM,
         Message(
             "user",
-            "Question: Why?\nThere holds:\n- 100% Other: reasons\nYou hold:\n- 75% Own B\n- 25% Own A: because\n"
+            "Question: Why?\nThere holds:\n- 100% Other: reasons\n"
+            "You hold:\n- 75% Own B\n- 25% Own A: because\n"
             "State in at most 100 words the consensus that follows from these weights.",
         ),
     )
