@@ -4,8 +4,8 @@ A player's payoff is an own term plus one pairwise term an opponent:
 
     u_i(a) = own_i[a_i] + sum over j != i of pairs_ij[a_i, a_j]
 
-so that expected payoffs, regrets and NashConv cost O(N^2 K^2), and no K^N tensor is built. All arrays of a player have
-that player's own actions on the first axis; there is no second orientation to confuse it with.
+so that expected payoffs, regrets and NashConv cost O(N^2 K^2), and no K^N tensor is built. All arrays of a
+player have that player's own actions on the first axis; there is no second orientation to confuse it with.
 """
 
 from __future__ import annotations
@@ -64,11 +64,13 @@ class PolymatrixGame:
 
     Attributes:
         own: for each player i a (K_i,) array, its own terms.
-        pairs: for each ordered pair (i, j), i != j, a (K_i, K_j) array: the payoff to i, axes (i's action, j's action),
-            already divided by the number of opponents where a mean is meant. A missing pair does not interact.
+        pairs: for each ordered pair (i, j), i != j, a (K_i, K_j) array: the payoff to i, axes (i's action,
+            j's action), already divided by the number of opponents where a mean is meant. A missing pair does
+            not interact.
 
     Raises:
-        GameError: if there are fewer than two players, a pool is empty, a shape does not fit or a payoff is not finite.
+        GameError: if there are fewer than two players, a pool is empty, a shape does not fit or a payoff is
+            not finite.
 
     Example:
         >>> game = PolymatrixGame.from_bimatrix([[3, 0], [5, 1]], [[3, 5], [0, 1]])
@@ -90,13 +92,17 @@ class PolymatrixGame:
             raise GameError(f"a game of {len(own)} players; at least 2 are needed")
         for i, vector in enumerate(own):
             if vector.ndim != 1 or not vector.size:
-                raise GameError(f"own terms of player {i} have shape {vector.shape}; expected (K,) with K of at least 1")
+                raise GameError(
+                    f"own terms of player {i} have shape {vector.shape}; expected (K,) with K of at least 1"
+                )
         offsets = np.concatenate([[0], np.cumsum([vector.size for vector in own])]).astype(np.intp)
         matrix = np.zeros((offsets[-1], offsets[-1]))
         pairs: dict[tuple[int, int], NDArray[np.float64]] = {}
         for (i, j), values in self.pairs.items():
             if i == j or not (0 <= i < len(own) and 0 <= j < len(own)):
-                raise GameError(f"pairs has the key {(i, j)}; expected two different players below {len(own)}")
+                raise GameError(
+                    f"pairs has the key {(i, j)}; expected two different players below {len(own)}"
+                )
             pairs[i, j] = _frozen(values, f"payoffs to player {i} against {j}")
             if pairs[i, j].shape != (own[i].size, own[j].size):
                 raise GameError(
@@ -107,20 +113,21 @@ class PolymatrixGame:
         matrix.setflags(write=False)
         own_flat = np.concatenate(own)
         own_flat.setflags(write=False)
-        for name, value in (
-            ("own", own), ("pairs", pairs), ("_offsets", offsets), ("_matrix", matrix), ("_own_flat", own_flat),
-        ):  # fmt: skip
+        checked = {"own": own, "pairs": pairs, "_offsets": offsets, "_matrix": matrix, "_own_flat": own_flat}
+        for name, value in checked.items():
             object.__setattr__(self, name, value)
 
     @classmethod
     def from_bimatrix(cls, first: Any, second: Any) -> Self:
-        """A two-player game from two (K_1, K_2) arrays, both with axes (player 0's action, player 1's action).
+        """A two-player game from two (K_1, K_2) arrays, axes (player 0's action, player 1's action).
 
         This is the usual form in the literature; player 1's array is turned here, once.
         """
         rows, columns = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
         if rows.ndim != 2 or rows.shape != columns.shape:
-            raise GameError(f"payoff arrays have shapes {rows.shape} and {columns.shape}; expected the same (K_1, K_2)")
+            raise GameError(
+                f"payoff arrays have shapes {rows.shape} and {columns.shape}; expected the same (K_1, K_2)"
+            )
         return cls((np.zeros(rows.shape[0]), np.zeros(rows.shape[1])), {(0, 1): rows, (1, 0): columns.T})
 
     @property
@@ -135,9 +142,10 @@ class PolymatrixGame:
 
     @property
     def stacked(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
-        """The game as one map: (S,) own terms, (S, S) pair payoffs with zero diagonal blocks, (N + 1,) block offsets.
+        """The game as one linear map over all players' actions end to end, S in all.
 
-        With all players' weights end to end in one (S,) vector w, ``own + matrix @ w`` holds every action's value.
+        These are (S,) own terms, (S, S) pair payoffs with zero diagonal blocks and (N + 1,) block offsets.
+        With all players' weights end to end in w, ``own + matrix @ w`` holds every action's value.
         """
         return self._own_flat, self._matrix, self._offsets
 
@@ -186,13 +194,15 @@ class PolymatrixGame:
 
     def worst_payoffs(self) -> NDArray[np.float64]:
         """The lowest payoff that each player has anywhere in the game, (N,)."""
-        return np.array([
-            float((own + sum(self.pairs[i, j].min(axis=1) for j in range(self.n_players) if (i, j) in self.pairs)).min())
-            for i, own in enumerate(self.own)
-        ])  # fmt: skip
+        worst = []
+        for i, own in enumerate(self.own):
+            # The others choose independently, so each does its own worst.
+            lowest = [block.min(axis=1) for (player, _), block in self.pairs.items() if player == i]
+            worst.append(float(np.sum([own, *lowest], axis=0).min()))
+        return np.array(worst)
 
     def payoff_range(self) -> float:
-        """Largest difference that one player's choice or the others' can make to a payoff; the game's scale, >= 0."""
+        """The game's scale, >= 0: no two payoffs of a player differ by more."""
         blocks = [*self.own, *self.pairs.values()]
         return float(sum(block.max() - block.min() for block in blocks))
 
@@ -218,7 +228,9 @@ class PolymatrixGame:
         """
         potential = self.potential()
         if potential is None:
-            raise GameError("this game has no potential; its payoffs between two players are not symmetric in effect")
+            raise GameError(
+                "this game has no potential; its payoffs between two players are not symmetric in effect"
+            )
         return potential.pure(profile)
 
     def tensor(self) -> tuple[NDArray[np.float64], ...]:
@@ -264,16 +276,18 @@ def build_metagame(pools: Sequence[Pool], utility: Utility) -> PolymatrixGame:
 
 
 def nash_conv_openspiel(game: PolymatrixGame, weights: Weights) -> float:
-    """NashConv through OpenSpiel's best responses on the dense tensor: an independent second way, for small games."""
+    """NashConv through OpenSpiel's own best responses: an independent second way, for small games."""
+    import pyspiel
     from open_spiel.python import policy as policy_lib
     from open_spiel.python.algorithms import exploitability
-    import pyspiel
 
     spiel_game = pyspiel.convert_to_turn_based(game.to_openspiel())
     tabular = policy_lib.TabularPolicy(spiel_game)
     for player, states in enumerate(tabular.states_per_player):
         for state in states:
-            tabular.policy_for_key(state)[:] = _padded(weights[player], tabular.action_probability_array.shape[1])
+            tabular.policy_for_key(state)[:] = _padded(
+                weights[player], tabular.action_probability_array.shape[1]
+            )
     return float(exploitability.nash_conv(spiel_game, tabular))
 
 
@@ -284,7 +298,9 @@ def _padded(vector: NDArray[np.float64], size: int) -> NDArray[np.float64]:
 def _frozen(values: NDArray[np.float64], what: str) -> NDArray[np.float64]:
     array = np.array(values, dtype=np.float64)
     if not np.isfinite(array).all():
-        raise GameError(f"{what} are not all finite: {array[~np.isfinite(array)][:3]}; look at the embeddings and terms")
+        raise GameError(
+            f"{what} are not all finite: {array[~np.isfinite(array)][:3]}; look at the embeddings and terms"
+        )
     array.setflags(write=False)
     return array
 
@@ -311,7 +327,7 @@ def _centred(block: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _find_potential(game: PolymatrixGame) -> Potential | None:
-    """A polymatrix game has a weighted potential iff the centred payoffs of every pair agree up to positive scales."""
+    """It exists iff the centred payoffs of every two players agree up to a positive scale a player."""
     players = range(game.n_players)
     centred = {key: _centred(block) for key, block in game.pairs.items()}
     tolerance = POTENTIAL_TOLERANCE * max(game.payoff_range(), np.finfo(float).tiny)

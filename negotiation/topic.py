@@ -15,7 +15,8 @@ class Topic:
     """A contested question.
 
     Attributes:
-        id: unique within a run; random streams are derived from it, so it must not depend on the order of work.
+        id: unique within a run; random streams are derived from it, so it must not depend on the order of
+            work.
         text: the question itself, at most ``MAX_TOPIC_CHARS`` characters.
         category: one word or phrase to group results by.
 
@@ -38,7 +39,8 @@ class Topic:
             raise TopicError(f"topic {self.id!r}: text is empty; write the question to be negotiated")
         if len(self.text) > MAX_TOPIC_CHARS:
             raise TopicError(
-                f"topic {self.id!r}: text has {len(self.text):,} characters; shorten it to at most {MAX_TOPIC_CHARS:,}"
+                f"topic {self.id!r}: text has {len(self.text):,} characters;"
+                f" shorten it to at most {MAX_TOPIC_CHARS:,}"
             )
         if not self.category.strip():
             raise TopicError(f"topic {self.id!r}: category is empty; name one or leave the field out")

@@ -2,9 +2,10 @@
 
     U_i(g, g_-i) = alpha * consistency_i(g) + beta * acceptance(g, g_-i) + gamma * novelty_i(g)
 
-Terms are of two kinds: an own term looks at the player's pool alone, a pair term at the pools of two players. Any object
-with the attributes of ``OwnTerm`` or ``PairTerm`` is a term; ``Utility`` weighs and adds them, and is the one place
-where payoffs come from: the meta-game, the choice among candidates and the record all ask it.
+Terms are of two kinds: an own term looks at the player's pool alone, a pair term at the pools of two players.
+Any object with the attributes of ``OwnTerm`` or ``PairTerm`` is a term; ``Utility`` weighs and adds them, and
+is the one place where payoffs come from: the meta-game, the choice among candidates and the record all ask
+it.
 """
 
 from __future__ import annotations
@@ -66,14 +67,16 @@ class Consistency:
 
     def own(self, pool: Pool) -> NDArray[np.float64]:
         """(K,) cosines to the pool's first guideline."""
-        return pool.embeddings @ pool.embeddings[0]
+        cosines: NDArray[np.float64] = pool.embeddings @ pool.embeddings[0]
+        return cosines
 
 
 @dataclass(frozen=True, slots=True)
 class Novelty:
     """Distance from one's own earlier guidelines: 1 - max over earlier k of cos(E(g), E(k)), in [0, 2].
 
-    The first guideline has nothing to be new against; its novelty is 0 by our convention, which the source leaves open.
+    The first guideline has nothing to be new against; its novelty is 0 by our convention, which the source
+    leaves open.
     """
 
     weight: float
@@ -97,7 +100,8 @@ class Acceptance:
 
     def pair(self, pool: Pool, other: Pool) -> NDArray[np.float64]:
         """(K_i, K_j) cosines between the two pools."""
-        return pool.embeddings @ other.embeddings.T
+        cosines: NDArray[np.float64] = pool.embeddings @ other.embeddings.T
+        return cosines
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,8 @@ class Utility:
         terms: own and pair terms; names must differ.
 
     Raises:
-        ConfigurationError: if there is no term with a positive weight, a weight is negative or not finite, a name occurs
-            twice, or a term is neither an own nor a pair term.
+        ConfigurationError: if there is no term with a positive weight, a weight is negative or not finite, a
+            name occurs twice, or a term is neither an own nor a pair term.
 
     Example:
         >>> [term.name for term in Utility.standard(alpha=0.5, beta=0.5, gamma=0.2).terms]
@@ -125,7 +129,9 @@ class Utility:
         for term in self.terms:
             _check_weight(term.name, term.weight)
             if isinstance(term, OwnTerm) == isinstance(term, PairTerm):
-                raise ConfigurationError(f"utility term {term.name!r} must have either an own or a pair method")
+                raise ConfigurationError(
+                    f"utility term {term.name!r} must have either an own or a pair method"
+                )
         if not any(term.weight > 0 for term in self.terms):
             raise ConfigurationError(f"all weights of the utility terms {names} are 0; raise one of them")
 
@@ -180,7 +186,9 @@ class Utility:
             GameError: if there is no opponent, or pools and mixtures do not fit each other.
         """
         if not others or len(others) != len(weights):
-            raise GameError(f"{len(others)} opponents and {len(weights)} mixtures; give one mixture an opponent")
+            raise GameError(
+                f"{len(others)} opponents and {len(weights)} mixtures; give one mixture an opponent"
+            )
         parts: dict[str, NDArray[np.float64]] = {}
         for term in self.terms:
             if isinstance(term, OwnTerm):
@@ -191,18 +199,22 @@ class Utility:
                 shape = (len(pool), len(other))
                 if mixture.shape != shape[1:]:
                     raise GameError(
-                        f"player {other.player}: mixture has shape {mixture.shape}, its pool {len(other)} guidelines"
+                        f"player {other.player}: mixture has shape {mixture.shape},"
+                        f" its pool {len(other)} guidelines"
                     )
                 total += _checked(term.pair(pool, other), shape, term.name, pool) @ mixture
             parts[term.name] = total / len(others)
         return parts
 
 
-def _checked(values: NDArray[np.float64], shape: tuple[int, ...], name: str, pool: Pool) -> NDArray[np.float64]:
+def _checked(
+    values: NDArray[np.float64], shape: tuple[int, ...], name: str, pool: Pool
+) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
-    if array.shape != shape or not np.isfinite(array).all():
+    finite = bool(np.isfinite(array).all())
+    if array.shape != shape or not finite:
         raise GameError(
             f"utility term {name!r} of player {pool.player} gave shape {array.shape}"
-            f"{'' if np.isfinite(array).all() else ' with values that are not finite'}; expected finite {shape}"
+            f"{'' if finite else ' with values that are not finite'}; expected finite {shape}"
         )
     return array

@@ -2,11 +2,12 @@
 
     maximise   sum over profiles s of joint[s] * sum over i of u_i(s)
     subject to, for every player i,
-      ce:   sum over s with s_i = a of joint[s] (u_i(b, s_-i) - u_i(s)) <= 0   for all a != b    (Aumann 1974)
-      cce:  sum over s of joint[s] (u_i(b, s_-i) - u_i(s)) <= 0                for all b         (Moulin and Vial 1978)
+      ce:   sum over s with s_i = a of joint[s] (u_i(b, s_-i) - u_i(s)) <= 0   for all a != b
+      cce:  sum over s of joint[s] (u_i(b, s_-i) - u_i(s)) <= 0                for all b
 
-The constraints and the objective are those of OpenSpiel's ``jpsro`` (maximum-welfare (C)CE), which solves them with cvxpy
-and ecos; here SciPy's HiGHS does, which needs nothing more to be installed.
+(Aumann 1974; Moulin and Vial 1978.)
+The constraints and the objective are those of OpenSpiel's ``jpsro`` (maximum-welfare (C)CE), which solves
+them with cvxpy and ecos; here SciPy's HiGHS does, which needs nothing more to be installed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ MAX_PROFILES = 40_000
 def solve_correlated(game: PolymatrixGame, config: CorrelatedConfig) -> Solution:
     """The (coarse) correlated equilibrium of greatest total payoff.
 
-    ``joint`` is the answer; ``weights`` are its marginals, whose NashConv as independent mixtures may well be positive.
+    ``joint`` is the answer; ``weights`` are its marginals, whose NashConv as independent mixtures may well be
+    positive.
 
     Raises:
         SolverError: if there are too many profiles or the linear program fails.
@@ -51,7 +53,7 @@ def solve_correlated(game: PolymatrixGame, config: CorrelatedConfig) -> Solution
     scale = game.payoff_range() or 1.0
     constraints = incentive_constraints(tensors, config.kind == "ce") / scale
     result = linprog(
-        -sum(tensors).ravel() / scale,
+        -np.sum(tensors, axis=0).ravel() / scale,
         A_ub=constraints if constraints.shape[0] else None,
         b_ub=np.zeros(constraints.shape[0]) if constraints.shape[0] else None,
         A_eq=np.ones((1, profiles)),
@@ -59,14 +61,16 @@ def solve_correlated(game: PolymatrixGame, config: CorrelatedConfig) -> Solution
         method="highs",
     )
     if not result.success:
-        raise SolverError(f"the linear program of solver {config.kind!r} failed: {result.message}; use solver 'exact'")
+        raise SolverError(
+            f"the linear program of solver {config.kind!r} failed: {result.message}; use solver 'exact'"
+        )
     joint = np.maximum(result.x, 0.0)
     joint /= joint.sum()
     gap = float(max((constraints @ joint).max(initial=0.0), 0.0)) * scale
     concept = "correlated" if config.kind == "ce" else "coarse correlated"
     notes = (
-        f"{concept} equilibrium of greatest total payoff; weights are its marginals; largest gain from a deviation"
-        f" against the joint distribution {gap:.1e}"
+        f"{concept} equilibrium of greatest total payoff; weights are its marginals; largest gain from a"
+        f" deviation against the joint distribution {gap:.1e}"
     )
     joint = joint.reshape(game.sizes)
     return make_solution(
@@ -81,7 +85,9 @@ def solve_correlated(game: PolymatrixGame, config: CorrelatedConfig) -> Solution
 
 
 def incentive_constraints(tensors: tuple[NDArray[np.float64], ...], correlated: bool) -> Any:
-    """Gains from deviations as rows over profiles; a joint distribution is an equilibrium if none is positive.
+    """Gains from deviations as rows over profiles.
+
+    A joint distribution is an equilibrium if its gain in no row is positive.
 
     Args:
         tensors: one (K_1, ..., K_N) payoff array a player.

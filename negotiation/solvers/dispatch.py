@@ -29,8 +29,8 @@ def solve(game: PolymatrixGame, config: SolverConfig, rng: np.random.Generator |
     Args:
         game: the payoffs.
         config: which solver, with its settings.
-        rng: used by solvers that draw (best-response dynamics of ``potential`` on very large games); none: a fixed
-            stream, so that the answer depends on the game alone.
+        rng: used by solvers that draw (best-response dynamics of ``potential`` on very large games); none: a
+            fixed stream, so that the answer depends on the game alone.
 
     Returns:
         Weights with their NashConv; ``converged`` says whether the solver met its criterion.

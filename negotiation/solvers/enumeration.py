@@ -4,9 +4,9 @@ Two players: the vertices of the best-response polytopes (Mangasarian 1964; von 
 
     P = {x >= 0 : B^T x <= 1},   Q = {y >= 0 : A y <= 1}      (payoffs scaled to be positive)
 
-a pair of vertices that together carry every label is an equilibrium, and every extreme equilibrium is such a pair, in
-degenerate games too. Three and more players: the indifference equations of every combination of supports, which are
-linear in a polymatrix game; this finds every equilibrium that is isolated on its support.
+a pair of vertices that together carry every label is an equilibrium, and every extreme equilibrium is such a
+pair, in degenerate games too. Three and more players: the indifference equations of every combination of
+supports, which are linear in a polymatrix game; this finds every equilibrium that is isolated on its support.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from negotiation.solvers.refinement import indifference_systems
 from negotiation.solvers.selection import Profile
 
 FEASIBLE = 1e-9
-"""Rounding allowed in the inequalities of a game scaled to a range of 1; NashConv is measured afterwards anyway."""
+"""Rounding allowed in the inequalities of a game scaled to a range of 1; NashConv is measured afterwards."""
 
 BATCH = 4096
 """Linear systems solved at once, to bound memory."""
@@ -51,7 +51,8 @@ def all_equilibria(game: PolymatrixGame) -> list[Profile]:
 def _two_player(game: PolymatrixGame) -> list[Profile]:
     sizes = game.sizes
     payoffs = [
-        game.pairs.get((i, 1 - i), np.zeros((sizes[i], sizes[1 - i]))) + game.own[i][:, None] for i in range(2)
+        game.pairs.get((i, 1 - i), np.zeros((sizes[i], sizes[1 - i]))) + game.own[i][:, None]
+        for i in range(2)
     ]
     scaled = [(block - block.min()) / (np.ptp(block) or 1.0) + 1.0 for block in payoffs]
     # Player 0's mixtures are bounded by what player 1 gets from them, and the other way round.
@@ -69,7 +70,8 @@ def _vertices(payoffs: NDArray[np.float64], own_first: bool) -> tuple[NDArray[np
         own_first: whether the labels of the player's own actions come first.
 
     Returns:
-        (V, K_own) mixtures and (V, labels) which labels each carries: own actions not played, best replies of the other.
+        (V, K_own) mixtures and (V, labels) which labels each carries: own actions not played, best replies of
+        the other.
     """
     n_other, n_own = payoffs.shape
     points = []
@@ -118,7 +120,7 @@ def _many_player(game: PolymatrixGame) -> list[Profile]:
 def _stable_profiles(
     game: PolymatrixGame,
     actions: NDArray[np.intp],
-    values: NDArray[np.float64],
+    values: NDArray[np.floating],
     solvable: NDArray[np.bool_],
     scale: float,
 ) -> list[Profile]:
@@ -132,20 +134,22 @@ def _stable_profiles(
     best = np.maximum.reduceat(payoffs, offsets[:-1], axis=1)
     stable = (best <= values[keep, total:] + 1e-8).all(axis=1)
     return [
-        tuple(vector / vector.sum() for vector in game.split(row)) for row in flat[stable] if np.isfinite(row).all()
+        tuple(vector / vector.sum() for vector in game.split(row))
+        for row in flat[stable]
+        if np.isfinite(row).all()
     ]
 
 
 def _solve_batch(
     left: NDArray[np.float64], right: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
     """Solve (B, n, n) systems; the second array tells which had a solution."""
     solvable = np.ones(len(left), dtype=bool)
     try:
         return np.linalg.solve(left, right[..., None])[..., 0], solvable
     except np.linalg.LinAlgError:
-        # One singular system spoils the batch: find the singular ones and put any regular matrix in their place.
-        solvable = np.abs(np.linalg.det(left)) > np.finfo(float).tiny
+        # One singular system spoils the batch: put any regular matrix in the place of the singular ones.
+        solvable = np.asarray(np.abs(np.linalg.det(left)) > np.finfo(float).tiny)
         left = np.where(solvable[:, None, None], left, np.eye(left.shape[1]))
     try:
         return np.linalg.solve(left, right[..., None])[..., 0], solvable

@@ -4,11 +4,12 @@ In this order, and only as far as needed:
 
 1. merge duplicates and drop strictly dominated actions (``reduction``);
 2. small games: all equilibria (``enumeration``), one chosen by the selection rule;
-3. larger games: all pure equilibria (``pure``), one chosen by the rule; games of negotiations always have one;
+3. larger games: all pure equilibria (``pure``), one chosen by the rule; negotiations always have one;
 4. else one equilibrium by complementary pivoting, from the uniform prior and then from others (``lemke``);
 5. else regret matching+ with support refinement (``regret``).
 
-Whatever comes out is measured by NashConv; the best is returned, and ``converged`` says whether it is an equilibrium.
+Whatever comes out is measured by NashConv; the best is returned, and ``converged`` says whether it is an
+equilibrium.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class _Search:
         self._found: list[Profile] = []
 
     def stages(self) -> Iterator[tuple[list[Profile], int, str]]:
-        """Equilibria found so far, the work it took and how they were found, after each stage that found any."""
+        """After each stage that found any: all equilibria so far, the work it took, how it went."""
         game, config = self._game, self._config
         pure, complete = pure_equilibria(game)
         if count_systems(game) <= config.enumeration_limit:
@@ -96,7 +97,8 @@ class _Search:
             self.iterations += int(np.prod(np.array(game.sizes, dtype=float)))
             self._keep(pure)
             if self._found:
-                yield self._found, self.iterations, f"chosen among {'all' if complete else 'some'} pure equilibria"
+                some = "all" if complete else "some"
+                yield self._found, self.iterations, f"chosen among {some} pure equilibria"
         for prior in self._priors():
             profile, pivots = trace(game, prior, config.max_pivots)
             self.iterations += pivots

@@ -1,14 +1,16 @@
 """One equilibrium of any polymatrix game by complementary pivoting.
 
-Howson (1972) showed that a polymatrix game is a linear complementarity problem that Lemke's algorithm solves. The path is
-started as van den Elzen and Talman (1991) do: at t = 0 everybody answers a prior p, and the others' weights are
+Howson (1972) showed that a polymatrix game is a linear complementarity problem that Lemke's algorithm solves.
+The path is started as van den Elzen and Talman (1991) do: at t = 0 everybody answers a prior p, and the
+others' weights are
 
     x + (1 - t) p,   sum over a of x_i[a] = t,      t from 0 to 1
 
-With costs C, action costs are C x + (1 - t) C p = v_i + w with w >= 0 complementary to x >= 0. Pivoting follows the path
-until t = 1, where x is an equilibrium. This is the linear tracing procedure of Harsanyi and Selten: from the uniform prior
-the start and, in a nondegenerate game, the path do not depend on who sits where. Ties are broken lexicographically, so the
-path never cycles; the tableau is rebuilt from the basis now and then against rounding.
+With costs C, action costs are C x + (1 - t) C p = v_i + w with w >= 0 complementary to x >= 0. Pivoting
+follows the path until t = 1, where x is an equilibrium. This is the linear tracing procedure of Harsanyi and
+Selten: from the uniform prior the start and, in a nondegenerate game, the path do not depend on who sits
+where. Ties are broken lexicographically, so the path never cycles; the tableau is rebuilt from the basis now
+and then against rounding.
 """
 
 from __future__ import annotations
@@ -66,8 +68,11 @@ class _Path:
         self._full[:size, -1] = -against_prior
         self._full[size:, size : 2 * size] = member.T
         self._full[size:, 2 * size] = -1.0
-        # v is minus the costs' equilibrium value here: payoffs stand in for negative costs, v_i = best payoff.
-        best = [int(block.argmax()) + start for block, start in zip(game.split(against_prior), offsets, strict=False)]
+        # Payoffs stand in for negative costs: v_i is the best payoff, and who reaches it is basic first.
+        best = [
+            int(values.argmax()) + start
+            for values, start in zip(game.split(against_prior), offsets, strict=False)
+        ]
         self._basis = np.arange(size)
         self._basis[best] += size
         self._free = np.arange(2 * size + 1, 2 * size + 1 + game.n_players)
@@ -76,7 +81,8 @@ class _Path:
 
     def _rebuild(self) -> None:
         columns = np.concatenate([self._basis, self._free])
-        self._tableau = np.linalg.solve(self._full[:, columns], self._full)[: self._size]
+        rows = np.linalg.solve(self._full[:, columns], self._full)[: self._size]
+        self._tableau: NDArray[np.float64] = rows.astype(np.float64, copy=False)
 
     def follow(self, max_pivots: int) -> tuple[Profile | None, int]:
         entering, t = 2 * self._size, 2 * self._size

@@ -2,10 +2,10 @@
 
     w_i[a] proportional to exp(lambda * u_i(a, w_-i))
 
-At lambda = 0 everybody plays uniformly; the branch from there is followed by its arc length (Turocy 2005), since it may
-turn back in lambda before it goes on. The unknowns are log-weights, so that tiny weights do no harm. As lambda grows, the
-branch of almost every game ends at one Nash equilibrium. A duplicated guideline does change this answer: two equal
-choices draw twice the weight of one.
+At lambda = 0 everybody plays uniformly; the branch from there is followed by its arc length (Turocy 2005),
+since it may turn back in lambda before it goes on. The unknowns are log-weights, so that tiny weights do no
+harm. As lambda grows, the branch of almost every game ends at one Nash equilibrium. A duplicated guideline
+does change this answer: two equal choices draw twice the weight of one.
 """
 
 from __future__ import annotations
@@ -23,6 +23,12 @@ NEWTON_STEPS = 12
 LONGEST_STEP = 2.0
 """In the length of (log-weights, lambda times the payoff range)."""
 
+GROWTH = 0.1
+"""Far out the branch is nearly straight: steps may grow by this share of the length of the log-weights."""
+
+LEAST_COSINE = 0.9
+"""Between the directions at both ends of a step; below it the step was too long."""
+
 SHORTEST_STEP = 1e-8
 """Below it the path is given up."""
 
@@ -30,8 +36,8 @@ SHORTEST_STEP = 1e-8
 def solve_logit(game: PolymatrixGame, config: LogitConfig) -> Solution:
     """The quantal response equilibrium at ``config.rationality``.
 
-    ``converged`` says that the response map moves no weight by more than ``config.tolerance``; it is no Nash equilibrium at
-    a finite rationality, and its NashConv says how far from one it is.
+    ``converged`` says that the response map moves no weight by more than ``config.tolerance``; it is no Nash
+    equilibrium at a finite rationality, and its NashConv says how far from one it is.
 
     Example:
         >>> prisoners = PolymatrixGame.from_bimatrix([[3, 0], [5, 1]], [[3, 5], [0, 1]])
@@ -76,32 +82,33 @@ class _Branch:
     def follow(self, rationality: float, max_steps: int) -> tuple[float, int]:
         """Move along the branch to lambda; returns the rationality reached and the steps made."""
         target = rationality * self._scale
-        tangent = np.zeros(len(self.logs) + 1)
-        tangent[-1] = 1.0
+        start = np.zeros(len(self.logs) + 1)
+        start[-1] = 1.0
+        tangent = self._tangent(self.logs, 0.0, start)
         length, steps = 0.1, 0
-        while self._lam < target and steps < max_steps and length > SHORTEST_STEP:
+        while tangent is not None and self._lam < target and steps < max_steps and length > SHORTEST_STEP:
             steps += 1
-            tangent = self._tangent(tangent)
             guess = np.append(self.logs, self._lam) + length * tangent
             point = self._correct(guess, tangent)
-            if point is None or np.abs(point[0] - guess[:-1]).max() > 0.5 * max(length, 0.1):
+            turned = None if point is None else self._tangent(*point, tangent)
+            if point is None or turned is None or turned @ tangent < LEAST_COSINE:
+                # Too long a step can land on another branch; a sharp turn is its sign.
                 length /= 2
                 continue
             if point[1] >= target:
                 # Lambda is passed on this step: correct at lambda itself instead of along the arc.
-                across = (target - self._lam) / (point[1] - self._lam)
-                start = self.logs + across * (point[0] - self.logs)
-                flat = np.zeros_like(tangent)
-                flat[-1] = 1.0
-                exact = self._correct(np.append(start, target), flat)
+                share = (target - self._lam) / (point[1] - self._lam)
+                within = np.append(self.logs + share * (point[0] - self.logs), target)
+                exact = self._correct(within, start)
                 if exact is None:
                     length /= 2
                     continue
                 self.logs, self._lam = exact[0], target
                 return rationality, steps
             self.logs, self._lam = point
-            length = min(1.5 * length, LONGEST_STEP)
-        return self._lam / self._scale if self._lam < target else rationality, steps
+            tangent = turned
+            length = min(1.5 * length, LONGEST_STEP + GROWTH * float(np.linalg.norm(self.logs)))
+        return rationality if self._lam >= target else self._lam / self._scale, steps
 
     def _jacobian(self, logs: NDArray[np.float64], lam: float) -> NDArray[np.float64]:
         """(S, S + 1) derivative of logs - response(logs, lambda)."""
@@ -114,31 +121,35 @@ class _Branch:
         jacobian[:, :-1] += np.eye(len(logs))
         return jacobian
 
-    def _tangent(self, previous: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Unit direction of the branch, on the side of the previous one."""
-        system = np.vstack([self._jacobian(self.logs, self._lam), previous])
+    def _tangent(
+        self, logs: NDArray[np.float64], lam: float, previous: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
+        """Unit direction of the branch, on the side of the previous one; None where branches cross."""
         right = np.zeros(len(previous))
         right[-1] = 1.0
-        direction: NDArray[np.float64] = np.linalg.solve(system, right)
-        return direction / np.linalg.norm(direction)
+        try:
+            direction = np.linalg.solve(np.vstack([self._jacobian(logs, lam), previous]), right)
+        except np.linalg.LinAlgError:
+            return None
+        unit: NDArray[np.float64] = direction / np.linalg.norm(direction)
+        return unit if np.isfinite(unit).all() else None
 
     def _correct(
         self, guess: NDArray[np.float64], tangent: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], float] | None:
-        """Newton's method back to the branch, at right angles to the tangent; None if it does not get there."""
+        """Newton's method back to the branch, at right angles to the tangent; None if it does not get
+        there."""
         point = guess.copy()
-        for _ in range(NEWTON_STEPS):
+        for step in range(NEWTON_STEPS + 1):
             logs, lam = point[:-1], float(point[-1])
-            if np.exp(logs).max() > 1e6 or lam < -1e-9:
+            # Weights are at most 1, so log-weights above 0 by much are far off and would overflow.
+            if not np.isfinite(point).all() or logs.max() > 10.0 or lam < -1e-9:
                 return None
             residual = np.append(logs - self._response(logs, lam), tangent @ (point - guess))
-            if np.abs(residual).max() < 1e-12:
+            if np.abs(residual).max() < (1e-12 if step < NEWTON_STEPS else 1e-10):
                 return self._response(logs, lam), lam
             try:
                 point = point - np.linalg.solve(np.vstack([self._jacobian(logs, lam), tangent]), residual)
             except np.linalg.LinAlgError:
                 return None
-            if not np.isfinite(point).all():
-                return None
-        residual = point[:-1] - self._response(point[:-1], float(point[-1]))
-        return (point[:-1], float(point[-1])) if np.abs(residual).max() < 1e-10 else None
+        return None

@@ -1,7 +1,8 @@
 """OpenSpiel's solvers: projected replicator dynamics, regret matching and alpha-rank.
 
-All three work on the dense tensor and are approximate or answer another question than Nash; their NashConv says how far
-they are. OpenSpiel's exploration floor (``gamma``) is set to 0: exploration is a separate thing from the answer.
+All three work on the dense tensor and are approximate or answer another question than Nash; their NashConv
+says how far they are. OpenSpiel's exploration floor (``gamma``) is set to 0: exploration is a separate thing
+from the answer.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from negotiation.config import AlphaRankConfig, PrdConfig, RegretMatchingConfig
-from negotiation.errors import SolverError
+from negotiation.errors import GameError, SolverError
 from negotiation.metagame import PolymatrixGame
 from negotiation.solvers.solution import Solution, make_solution
 
@@ -50,23 +51,27 @@ def solve_regret_matching(game: PolymatrixGame, config: RegretMatchingConfig) ->
     weights = regret_matching.regret_matching(
         _tensors(game, "regret-matching"), iterations=config.iterations, gamma=0.0
     )
-    return make_solution(game, "regret-matching", weights, iterations=config.iterations, tolerance=config.tolerance)
+    return make_solution(
+        game, "regret-matching", weights, iterations=config.iterations, tolerance=config.tolerance
+    )
 
 
 def solve_alpha_rank(game: PolymatrixGame, config: AlphaRankConfig) -> Solution:
     """The stationary distribution of alpha-rank; weights are its marginals.
 
-    Where the chain at the configured alpha is no longer irreducible in float64 (a step against the payoffs has probability
-    0), OpenSpiel's infinite-alpha chain is used, and the notes say so. ``converged`` tells that the chain was solved.
+    Where the chain at the configured alpha is no longer irreducible in float64 (a step against the payoffs
+    has probability 0), OpenSpiel's infinite-alpha chain is used, and the notes say so. ``converged`` tells
+    that the chain was solved.
 
     Raises:
-        SolverError: if matplotlib, which OpenSpiel's module needs, is missing, or there are too many profiles.
+        SolverError: if matplotlib, which OpenSpiel's module needs, is missing, or there are too many
+            profiles.
     """
     try:
         from open_spiel.python.egt import alpharank
     except ImportError as error:
         raise SolverError(
-            "solver 'alpha-rank' needs matplotlib, which OpenSpiel's alpha-rank imports: install concordat[plot]"
+            "solver 'alpha-rank' needs matplotlib, which OpenSpiel imports for it: install concordat[plot]"
         ) from error
     profiles = int(np.prod(np.array(game.sizes, dtype=float)))
     if profiles > MAX_ALPHA_RANK_PROFILES:
@@ -74,20 +79,23 @@ def solve_alpha_rank(game: PolymatrixGame, config: AlphaRankConfig) -> Solution:
             f"solver 'alpha-rank' builds a chain over all {profiles:,} profiles and takes at most"
             f" {MAX_ALPHA_RANK_PROFILES:,}; use solver 'exact'"
         )
-    notes = "alpha-rank is a ranking by evolution, not an equilibrium; weights are marginals of the stationary distribution"
+    notes = "a ranking by evolution, not an equilibrium; weights are marginals of the stationary distribution"
     tensors = _tensors(game, "alpha-rank")
     settings = {"m": config.population, "alpha": config.alpha}
-    with np.errstate(all="ignore"):  # fixation probabilities overflow by design; what comes of it is checked below
+    # Fixation probabilities overflow by design; what comes of it is checked below.
+    with np.errstate(all="ignore"):
         try:
             stationary = np.asarray(alpharank.compute(tensors, **settings)[2], dtype=np.float64)
         except ValueError:
             stationary = np.full(profiles, np.nan)
         if not _is_distribution(stationary):
-            notes += f"; the chain at alpha {config.alpha:g} is reducible in float64, so alpha is taken as infinite"
+            notes += f"; at alpha {config.alpha:g} the chain is reducible in float64, so alpha is infinite"
             settings |= {"use_inf_alpha": True, "inf_alpha_eps": INFINITE_ALPHA_NOISE}
             stationary = np.asarray(alpharank.compute(tensors, **settings)[2], dtype=np.float64)
     if not _is_distribution(stationary):
-        raise SolverError("alpha-rank found no stationary distribution; lower solver.alpha or use solver 'exact'")
+        raise SolverError(
+            "alpha-rank found no stationary distribution; lower solver.alpha or use solver 'exact'"
+        )
     joint = np.maximum(stationary, 0.0).reshape(game.sizes)
     joint /= joint.sum()
     return make_solution(
@@ -107,8 +115,11 @@ def marginals(joint: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
 
 
 def _tensors(game: PolymatrixGame, solver: str) -> list[NDArray[np.float64]]:
-    """The payoffs as OpenSpiel's game hands them back, one (K_1, ..., K_N) array a player."""
-    return list(game.tensor())
+    """Payoffs in the form of OpenSpiel's array solvers, one (K_1, ..., K_N) array a player."""
+    try:
+        return list(game.tensor())
+    except GameError as error:
+        raise SolverError(f"solver {solver!r}: {error}") from error
 
 
 def _is_distribution(values: NDArray[np.float64]) -> bool:

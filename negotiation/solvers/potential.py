@@ -1,7 +1,7 @@
 """Argmax of the potential: a pure equilibrium, and the one that learning and negotiation tend to.
 
-Coordinate ascent ends in a local maximum, which is an equilibrium but need not be the argmax. So all profiles are looked
-at where that is possible: always for two players, up to a bound for more.
+Coordinate ascent ends in a local maximum, which is an equilibrium but need not be the argmax. So all profiles
+are looked at where that is possible: always for two players, up to a bound for more.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ def solve_potential(game: PolymatrixGame, config: PotentialConfig, rng: np.rando
 
     Example:
         >>> stag_hunt = PolymatrixGame.from_bimatrix([[4, 1], [3, 3]], [[4, 3], [1, 3]])
-        >>> [weights.tolist() for weights in solve_potential(stag_hunt, PotentialConfig(), np.random.default_rng(0)).weights]
+        >>> solution = solve_potential(stag_hunt, PotentialConfig(), np.random.default_rng(0))
+        >>> [weights.tolist() for weights in solution.weights]
         [[0.0, 1.0], [0.0, 1.0]]
     """
     potential = game.potential()
     if potential is None:
         raise SolverError(
-            "solver 'potential' needs a potential game and this is none: two players' gains against each other differ in"
-            " more than scale; use solver 'exact'"
+            "solver 'potential' needs a potential game and this is none: two players' gains against each"
+            " other differ in more than scale; use solver 'exact'"
         )
     cells = int(np.prod(np.array(game.sizes, dtype=float)))
     notes = []
@@ -45,14 +46,19 @@ def solve_potential(game: PolymatrixGame, config: PotentialConfig, rng: np.rando
         profiles = _local_maximisers(game, potential, config.starts, rng)
         iterations = config.starts
         notes.append(
-            f"best of {config.starts} runs of best-response dynamics: an equilibrium, not surely the argmax of"
-            f" {cells:,} profiles"
+            f"best of {config.starts} runs of best-response dynamics: an equilibrium, not surely the argmax"
+            f" of {cells:,} profiles"
         )
     choice = select(game, [game.pure_weights(profile) for profile in profiles[:MAX_TIED]], "potential")
     if choice.by_seat:
         notes.append("only the order of the players told this maximum from another")
     return make_solution(
-        game, "potential", choice.weights, iterations=iterations, tolerance=config.tolerance, notes="; ".join(notes)
+        game,
+        "potential",
+        choice.weights,
+        iterations=iterations,
+        tolerance=config.tolerance,
+        notes="; ".join(notes),
     )
 
 
@@ -69,4 +75,5 @@ def _local_maximisers(
     if not len(ends):
         raise SolverError("best-response dynamics did not end; raise solver.starts or use solver 'exact'")
     values = np.array([potential.pure(profile) for profile in ends])
-    return ends[values >= values.max() - TIE * (game.payoff_range() or 1.0)]
+    best: NDArray[np.intp] = ends[values >= values.max() - TIE * (game.payoff_range() or 1.0)]
+    return best

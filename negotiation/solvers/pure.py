@@ -15,13 +15,14 @@ PURE_TOLERANCE = 1e-12
 """Largest regret of a pure equilibrium, relative to the game's range: only rounding."""
 
 MAX_PURE = 2000
-"""Most pure equilibria that are kept; more than this means a degenerate game, where one is as good as another."""
+"""Most pure equilibria that are kept; more mean a degenerate game, where one is as good as another."""
 
 
 def pure_equilibria(game: PolymatrixGame) -> tuple[list[Profile], bool]:
     """Pure equilibria in order of their action indices, and whether the scan was complete.
 
-    Up to ``MAX_SCAN_CELLS`` profiles all are looked at; above, best-response dynamics runs from one start an action.
+    Up to ``MAX_SCAN_CELLS`` profiles all are looked at; above, best-response dynamics runs from one start an
+    action.
 
     Example:
         >>> stag_hunt = PolymatrixGame.from_bimatrix([[4, 1], [3, 3]], [[4, 3], [1, 3]])
@@ -56,11 +57,13 @@ def _action_starts(game: PolymatrixGame) -> NDArray[np.intp]:
     return starts
 
 
-def best_response_dynamics(game: PolymatrixGame, starts: NDArray[np.intp], max_steps: int = 1000) -> NDArray[np.intp]:
+def best_response_dynamics(
+    game: PolymatrixGame, starts: NDArray[np.intp], max_steps: int = 1000
+) -> NDArray[np.intp]:
     """Pure equilibria reached from given profiles, (E, N), without repetitions.
 
-    In each step the player with the largest regret moves to its best action. In a potential game this ends; starts that
-    have not ended after ``max_steps`` are dropped.
+    In each step the player with the largest regret moves to its best action. In a potential game this ends;
+    starts that have not ended after ``max_steps`` are dropped.
 
     Args:
         game: the game.

@@ -1,7 +1,8 @@
 """Make a game smaller without losing an equilibrium that matters.
 
-Two guidelines with the same payoffs to everybody are one choice: they are merged, and the weight found is shared equally
-between them, so that a duplicate never changes what the players get. A strictly dominated action is in no equilibrium.
+Two guidelines with the same payoffs to everybody are one choice: they are merged, and the weight found is
+shared equally between them, so that a duplicate never changes what the players get. A strictly dominated
+action is in no equilibrium.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def _undominated(game: PolymatrixGame, player: int, tolerance: float) -> NDArray
 
 
 def _duplicate_labels(game: PolymatrixGame, player: int, tolerance: float) -> NDArray[np.intp]:
-    """(K_i,) the first action with the same payoffs to everybody; an action without duplicate is its own label."""
+    """(K_i,) the first action with the same payoffs to everybody; that is itself without a duplicate."""
     columns = [game.own[player][:, None]]
     for other in range(game.n_players):
         if (player, other) in game.pairs:

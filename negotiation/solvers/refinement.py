@@ -1,6 +1,7 @@
-"""From an approximate equilibrium to one that is exact to rounding: solve the indifference equations on its support.
+"""From an approximate equilibrium to one exact to rounding: the indifference equations on its support.
 
-In a polymatrix game the value of an action is linear in the others' weights, so on given supports (S_1, ..., S_N)
+In a polymatrix game the value of an action is linear in the others' weights, so on given
+supports (S_1, ..., S_N)
 
     own_i[a] + sum over j of pairs_ij[a, :] w_j = v_i   for a in S_i,      sum over S_i of w_i = 1
 
@@ -44,7 +45,7 @@ def indifference_systems(
 
 
 def on_supports(game: PolymatrixGame, supports: Sequence[NDArray[np.intp]]) -> Profile | None:
-    """Weights that make every player indifferent on its support, by least squares; None if they are no mixtures."""
+    """Weights that make every player indifferent on its support; None if they are no mixtures."""
     _, _, offsets = game.stacked
     actions = np.concatenate([support + offset for support, offset in zip(supports, offsets, strict=False)])
     left, right = indifference_systems(game, actions[None], [len(support) for support in supports])

@@ -1,7 +1,8 @@
 """Regret matching+ on the polymatrix form, refined to exactness on the supports that it finds.
 
-Regret matching+ (Tammelin 2014) with linear averaging need not converge to a Nash equilibrium in a general-sum game, but
-the supports of its iterates are good guesses, and the indifference equations on a right guess give the equilibrium.
+Regret matching+ (Tammelin 2014) with linear averaging need not converge to a Nash equilibrium in a
+general-sum game, but the supports of its iterates are good guesses, and the indifference equations on a right
+guess give the equilibrium.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ THRESHOLDS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 1e-4)
 """Weights above which an action counts as played; each gives a support to try."""
 
 
-def refined_regret_matching(game: PolymatrixGame, max_iterations: int, tolerance: float) -> tuple[Profile, int]:
+def refined_regret_matching(
+    game: PolymatrixGame, max_iterations: int, tolerance: float
+) -> tuple[Profile, int]:
     """The best profile by NashConv that regret matching+ and refinement find.
 
-    All players move at once from uniform play, so that seats do not matter. The average and the last iterate are refined
-    after 64, 128, 256, ... iterations; it ends as soon as a refined profile has NashConv of at most ``tolerance``.
+    All players move at once from uniform play, so that seats do not matter. The average and the last iterate
+    are refined after 64, 128, 256, ... iterations; it ends as soon as a refined profile has NashConv of at
+    most ``tolerance``.
 
     Args:
         game: the game.
@@ -53,7 +57,7 @@ def refined_regret_matching(game: PolymatrixGame, max_iterations: int, tolerance
         sums = np.repeat(np.add.reduceat(regrets, starts), repeats)
         flat = np.where(sums > 0, regrets / np.where(sums > 0, sums, 1.0), uniform)
         average += iteration * flat
-        if iteration == checkpoint or iteration == max_iterations:
+        if iteration in (checkpoint, max_iterations):
             checkpoint *= 2
             for candidate in (average, flat):
                 refined = refine(game, _profile(game, candidate), THRESHOLDS)

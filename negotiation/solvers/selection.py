@@ -4,12 +4,13 @@ The default is the greatest Nash product of gains,
 
     prod over i of (u_i(w) - d_i),   d_i = lowest payoff that player i has anywhere in the game
 
-(d is the disagreement point: what a player gets if everything goes wrong for it). The choice does not change if a constant
-is added to a player's payoffs, if a player's payoffs are scaled, or if a guideline is duplicated. Ties (within 1e-9,
-relative) are broken in turn by the sum of gains, by the smallest gain, and by weight on earlier guidelines, comparing first
-the player whose payoffs come first in a fixed order of payoff tables. A player's seat never decides: where equilibria differ
-only by exchanging players with the same payoff tables, all of them are passed over for one that treats those players alike.
-Only if there is no such equilibrium among the candidates, seat order decides, and the caller is told.
+(d is the disagreement point: what a player gets if everything goes wrong for it). The choice does not change
+if a constant is added to a player's payoffs, if a player's payoffs are scaled, or if a guideline is
+duplicated. Ties (within 1e-9, relative) are broken in turn by the sum of gains, by the smallest gain, and by
+weight on earlier guidelines, comparing first the player whose payoffs come first in a fixed order of payoff
+tables. A player's seat never decides: where equilibria differ only by exchanging players with the same payoff
+tables, all of them are passed over for one that treats those players alike. Only if there is no such
+equilibrium among the candidates, seat order decides, and the caller is told.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def _criteria(game: PolymatrixGame, rule: Selection) -> list[Callable[[Profile],
 
     def log_product(profile: Profile) -> float:
         values = gains(profile)
-        # A gain that is rounding is no gain; its product is 0 and not a small number that depends on the platform.
+        # A gain that is rounding is no gain: its product is 0, not a number that depends on the platform.
         return float(np.log(values).sum()) if values.min() > TIE else -np.inf
 
     def welfare(profile: Profile) -> float:
@@ -100,7 +101,9 @@ def _criteria(game: PolymatrixGame, rule: Selection) -> list[Callable[[Profile],
     if rule == "potential":
         potential = game.potential()
         if potential is None:
-            raise SolverError("selection 'potential' needs a potential game and this is none; use 'nash_product'")
+            raise SolverError(
+                "selection 'potential' needs a potential game and this is none; use 'nash_product'"
+            )
         found = potential
         first["potential"] = [lambda profile: expected_potential(found, profile) / scale, log_product]
     return [*first[rule], welfare, minimum_gain]

@@ -18,15 +18,17 @@ class Solution:
 
     Attributes:
         solver: the kind of solver, as in its configuration.
-        weights: for each player a (K_i,) mixture; sums to 1 within 1e-12, nothing rounded, no exploration mixed in.
-        nash_conv: sum over players of what a best deviation would gain, >= 0, 0 at an equilibrium. Always that of
-            ``weights`` as independent mixtures, whatever concept the solver has.
+        weights: for each player a (K_i,) mixture; sums to 1 within 1e-12, nothing rounded, no exploration
+            mixed in.
+        nash_conv: sum over players of what a best deviation would gain, >= 0, 0 at an equilibrium. Always
+            that of ``weights`` as independent mixtures, whatever concept the solver has.
         iterations: steps, pivots or linear systems that the solver took.
-        converged: whether the solver met its own criterion. For solvers of Nash equilibria that is ``nash_conv`` at most
-            the configured tolerance.
+        converged: whether the solver met its own criterion. For solvers of Nash equilibria that is
+            ``nash_conv`` at most the configured tolerance.
         payoffs: (N,) expected payoffs of ``weights``.
         notes: what a reader must know to judge the answer; empty if nothing.
-        joint: (K_1, ..., K_N) joint distribution where the concept is one over profiles; ``weights`` are its marginals.
+        joint: (K_1, ..., K_N) joint distribution where the concept is one over profiles; ``weights`` are its
+            marginals.
     """
 
     solver: str
@@ -68,7 +70,10 @@ def make_solution(
     notes: str = "",
     joint: NDArray[np.float64] | None = None,
 ) -> Solution:
-    """Measure weights on the game. Give ``tolerance`` (converged by NashConv) or ``converged`` (another criterion)."""
+    """Measure weights on the game.
+
+    Give ``tolerance`` if NashConv tells convergence, else ``converged``, by the solver's own criterion.
+    """
     mixtures = tuple(normalised(vector) for vector in weights)
     nash_conv = game.nash_conv(mixtures)
     if converged is None:
