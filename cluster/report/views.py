@@ -74,7 +74,7 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A candidate of one round; ``gain`` is against the best its side already had; ``code`` is empty if rejected."""
+    """A candidate of one round; ``gain`` is over the best its side had; ``code`` is empty if rejected."""
 
     player: int
     kind: str
@@ -123,8 +123,8 @@ class PairPayoffs:
         payee: whose payoffs these are; ``row`` or ``column``.
         row: the player on the rows, the lower index of the two.
         column: the player on the columns.
-        values: (K_row, K_column). With N players each meeting counts 1/(N-1), own terms included, so that the sum
-            over the meetings is the payoff; with two players it is the payoff.
+        values: (K_row, K_column). With N players each meeting counts 1/(N-1), own terms included, so that
+            the sum over the meetings is the payoff; with two players it is the payoff.
     """
 
     payee: int

@@ -36,8 +36,9 @@
     }
     const ink = paint("--ink", styles), soft = paint("--soft", styles), grid = paint("--grid", styles);
     for (const axis of ["xaxis", "yaxis"]) {
-      copy.layout[axis] = { color: soft, gridcolor: grid, linecolor: grid, zerolinecolor: soft, zerolinewidth: 1, fixedrange: true,
+      copy.layout[axis] = { color: soft, gridcolor: grid, linecolor: grid, zerolinecolor: soft, zerolinewidth: 1, fixedrange: true, automargin: false,
         tickfont: { size: narrow ? 10.5 : 12 }, ...copy.layout[axis] };
+      if (copy.layout[axis].title) copy.layout[axis].title.font = { size: narrow ? 11 : 12, color: soft };
     }
     const font = { family: styles.getPropertyValue("--sans"), size: narrow ? 11.5 : 12.5, color: ink };
     copy.layout = { font, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, hovermode: "closest",
@@ -147,16 +148,15 @@
     }
     return words.get(topic);
   }
-  const labelled = (row, name) => row.querySelector(`[data-label="${name}"]`).textContent.trim();
   function filter() {
     const asked = field("text").value.trim().toLowerCase();
     const [category, culture, status] = ["category", "culture", "status"].map((name) => field(name).value);
     let shown = 0;
     for (const row of body.rows) {
       const topic = document.getElementById(row.dataset.for);
-      const match = (!category || labelled(row, "Category") === category)
-        && (!culture || labelled(row, "Cultures").split(" \u00b7 ").includes(culture))
-        && (!status || labelled(row, "Status") === status)
+      const match = (!category || row.dataset.category === category)
+        && (!culture || row.dataset.cultures.split(" \u00b7 ").includes(culture))
+        && (!status || row.dataset.status === status)
         && (!asked || textOf(topic).includes(asked));
       row.hidden = !match;
       topic.hidden = !match;

@@ -1,0 +1,270 @@
+"""From a run folder to what the report says: read the records, and work out what they do not hold as such."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.cultures import get_culture
+from cluster import __version__
+from cluster.report.views import Clause, Failure, Negotiation, PairPayoffs, Proposal, Round, RunView, Side
+from negotiation.errors import CultureError, RecordError, RunError
+from negotiation.metagame import build_metagame
+from negotiation.record import NegotiationRecord, RoundRecord
+from negotiation.storage import read_records
+from negotiation.utility import Utility
+
+LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+"""Players' letters, without I and O, which look like digits."""
+
+STANDARD_TERMS = frozenset({"consistency", "acceptance", "novelty"})
+"""With these terms alone the payoffs follow from the record; those of a user's own term do not."""
+
+PACKAGES = ("numpy", "open_spiel", "plotly", "pyarrow")
+
+
+def read_run(run: Path) -> RunView:
+    """Read a run folder.
+
+    A record that cannot be read is listed among the failures, so that one damaged file hides no other.
+
+    Raises:
+        RunError: if ``run`` is no folder with a ``negotiations`` folder in it.
+        RecordError: if ``metrics.json`` or a line of ``failures.jsonl`` is damaged.
+    """
+    folder = run / "negotiations"
+    if not folder.is_dir():
+        raise RunError(
+            f"{run} holds no run (there is no folder {folder.name} in it); name a folder made by Concordat"
+        )
+    records: list[NegotiationRecord] = []
+    failures: list[Failure] = []
+    for path in sorted(folder.glob("*.parquet")):
+        try:
+            records.extend(read_records(path))
+        except RecordError as error:
+            failures.append(Failure(path.stem, path.name, "", "RecordError", str(error)))
+    finished = {record.negotiation_id for record in records}
+    failures.extend(_failures(run / "failures.jsonl", finished))
+    records.sort(key=lambda record: (record.topic.category, record.topic.id, record.players))
+    config = run / "config.yaml"
+    return RunView(
+        name=run.resolve().name,
+        negotiations=tuple(view(record, f"n{k}") for k, record in enumerate(records, start=1)),
+        failures=tuple(failures),
+        metrics=_metrics(run / "metrics.json"),
+        config=config.read_text(encoding="utf-8", errors="replace") if config.exists() else "",
+        versions=versions(),
+    )
+
+
+def view(record: NegotiationRecord, anchor: str) -> Negotiation:
+    """What the report says of one record; ``anchor`` becomes the fragment of its section."""
+    codes = {
+        guideline.id: f"{letter(pool.player)}{k}"
+        for pool in record.pools
+        for k, guideline in enumerate(pool.guidelines, start=1)
+    }
+    return Negotiation(
+        anchor=anchor,
+        topic_id=record.topic.id,
+        question=record.topic.text,
+        category=record.topic.category,
+        sides=_sides(record),
+        pools=_pools(record, codes),
+        rounds=tuple(_round(played, codes) for played in record.rounds),
+        payoffs=_payoffs(record),
+        epsilon=record.game_config().epsilon,
+        nash_conv=record.nash_conv,
+        final_payoffs=tuple(record.final.payoffs.tolist()),
+        solver=record.final.solver,
+        converged=record.converged,
+        stop_reason=record.stop_reason,
+        gap_opening=_mean_gap(record.opening_embeddings),
+        gap_consensus=_mean_gap(record.consensus_embeddings),
+        seconds=record.seconds if record.timings else None,
+        provenance={**record.provenance, "embedder": record.embedder, "seed": str(record.seed)},
+    )
+
+
+def letter(player: int) -> str:
+    """A player's letter; from the 25th player on a number follows.
+
+    >>> [letter(0), letter(23), letter(24)]
+    ['A', 'Z', 'A1.']
+    """
+    lap, place = divmod(player, len(LETTERS))
+    return LETTERS[place] + (f"{lap}." if lap else "")
+
+
+def culture_name(culture: str) -> str:
+    """The name for people of a culture that ships with the package; any other player keeps its own name.
+
+    >>> culture_name("west-south-asia"), culture_name("my-village")
+    ('West and South Asia', 'my-village')
+    """
+    try:
+        return get_culture(culture).name
+    except CultureError:
+        return culture
+
+
+def _sides(record: NegotiationRecord) -> tuple[Side, ...]:
+    start = 1.0 - record.opening_embeddings @ record.opening_embeddings.T
+    end = record.statement_distances()
+    n = len(record.players)
+    return tuple(
+        Side(
+            index=i,
+            culture=culture,
+            name=culture_name(culture),
+            letter=letter(i),
+            opening=record.openings[i].statement,
+            consensus=record.consensus[i],
+            malformed=record.openings[i].malformed
+            + sum(played.moves[i].malformed for played in record.rounds),
+            moved=float(end[i, i]),
+            toward=float(np.mean([start[i, j] - end[i, j] for j in range(n) if j != i])),
+        )
+        for i, culture in enumerate(record.players)
+    )
+
+
+def _pools(record: NegotiationRecord, codes: Mapping[str, str]) -> tuple[tuple[Clause, ...], ...]:
+    stages = [played.equilibria[0].weights for played in record.rounds] + [record.weights]
+    return tuple(
+        tuple(
+            Clause(
+                code=codes[guideline.id],
+                player=pool.player,
+                round=guideline.round,
+                kind=guideline.kind,
+                content=guideline.content,
+                reason=guideline.reason,
+                description=guideline.description,
+                weights=tuple(float(w[pool.player][k]) if k < len(w[pool.player]) else 0.0 for w in stages),
+            )
+            for k, guideline in enumerate(pool.guidelines)
+        )
+        for pool in record.pools
+    )
+
+
+def _round(played: RoundRecord, codes: Mapping[str, str]) -> Round:
+    return Round(
+        number=played.round,
+        nash_conv=played.equilibria[0].nash_conv,
+        payoffs=tuple(played.equilibria[0].payoffs.tolist()),
+        statements=played.statements,
+        proposals=tuple(
+            Proposal(
+                player=move.player,
+                kind=candidate.draft.kind,
+                content=candidate.draft.content,
+                utility=candidate.utility,
+                gain=candidate.gain,
+                code=codes[candidate.guideline_id] if candidate.accepted else "",
+            )
+            for move in played.moves
+            for candidate in move.candidates
+        ),
+        malformed=tuple(move.malformed for move in played.moves),
+        missing=tuple(move.missing for move in played.moves),
+    )
+
+
+def _payoffs(record: NegotiationRecord) -> tuple[PairPayoffs, ...]:
+    """Two matrices a pair of players; none if the utility has terms that the record cannot compute again."""
+    if frozenset(record.terms) != STANDARD_TERMS:
+        return ()
+    utility = Utility.standard(
+        record.terms["consistency"], record.terms["acceptance"], record.terms["novelty"]
+    )
+    game = build_metagame(record.pools, utility)
+    opponents = game.n_players - 1
+    found = []
+    for i, j in combinations(range(game.n_players), 2):
+        first = game.own[i][:, None] / opponents + game.pairs[i, j]
+        second = game.own[j][:, None] / opponents + game.pairs[j, i]
+        found += [PairPayoffs(i, i, j, first), PairPayoffs(j, i, j, second.T)]
+    return tuple(found)
+
+
+def _mean_gap(embeddings: NDArray[np.float64]) -> float:
+    """Mean cosine distance between the rows of (N, D), in [0, 2]."""
+    cosines = embeddings @ embeddings.T
+    return float(np.mean([1.0 - cosines[i, j] for i, j in combinations(range(len(cosines)), 2)]))
+
+
+def _metrics(path: Path) -> Mapping[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RecordError(f"{path} is damaged ({error}); delete it and resume the run") from error
+    if not isinstance(tree, dict):
+        raise RecordError(f"{path} is damaged: it holds no mapping; delete it and resume the run")
+    return tree
+
+
+def _failures(path: Path, finished: set[str]) -> list[Failure]:
+    """The last failure of each negotiation that has not been finished since."""
+    if not path.exists():
+        return []
+    last: dict[str, Failure] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+        except ValueError as error:
+            raise RecordError(f"{path}, line {number} is damaged ({error}); delete that line") from error
+        if not isinstance(entry, dict):
+            raise RecordError(f"{path}, line {number} is damaged: it holds no mapping; delete that line")
+        key = _text(entry, "negotiation_id", "negotiation", "id") or f"line {number}"
+        last[key] = _failure(entry)
+    return [failure for key, failure in last.items() if key not in finished]
+
+
+def _failure(entry: Mapping[str, Any]) -> Failure:
+    topic = entry.get("topic")
+    inner: Mapping[str, Any] = topic if isinstance(topic, Mapping) else {}
+    players = entry.get("players") or entry.get("cultures") or ()
+    names = [players] if isinstance(players, str) else [str(player) for player in players]
+    question = (
+        _text(inner, "text") or _text(entry, "question", "text", "topic")
+        if not inner
+        else _text(inner, "text")
+    )
+    return Failure(
+        topic_id=_text(inner, "id") or _text(entry, "topic_id", "negotiation_id", "id"),
+        question=question,
+        cultures=" · ".join(culture_name(name) for name in names),
+        error=_text(entry, "error", "type", "kind"),
+        message=_text(entry, "message", "reason", "detail"),
+    )
+
+
+def _text(entry: Mapping[str, Any], *names: str) -> str:
+    """The first of the named fields that holds something."""
+    return next((str(entry[name]) for name in names if entry.get(name)), "")
+
+
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Versions of Concordat, Python and the named packages now; what is not installed is left out."""
+    found = {"Concordat": __version__, "Python": platform.python_version()}
+    for name in packages:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
