@@ -45,7 +45,7 @@ def spread_values(arguments: Sequence[str]) -> list[str]:
 
 
 def settings_of_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration tree that the flags of ``concordat negotiate`` ask for; flags not given are not in it.
+    """The configuration tree that flags of ``concordat negotiate`` ask for; those not given are not in it.
 
     Raises:
         ConfigurationError: if both --topic and --topics are given, or an --adapter is no CULTURE=PATH.
@@ -64,7 +64,9 @@ def settings_of_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
     if flags.get("solver"):
         tree.setdefault("game", {})["solver"] = {"kind": flags["solver"]}
     if flags.get("topic") and flags.get("topics"):
-        raise ConfigurationError("--topic and --topics are both given; put all questions into the file, or use --topic")
+        raise ConfigurationError(
+            "--topic and --topics are both given; put all questions into the file, or use --topic"
+        )
     topics = flags.get("topic") or flags.get("topics")
     if topics:
         tree["topics"] = topics
@@ -76,5 +78,7 @@ def settings_of_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
 def _adapter(text: str) -> tuple[str, str]:
     culture, sign, path = text.partition("=")
     if not (sign and culture and path):
-        raise ConfigurationError(f"--adapter {text!r} is no CULTURE=PATH; write e.g. --adapter confucian=adapters/confucian")
+        raise ConfigurationError(
+            f"--adapter {text!r} is no CULTURE=PATH; write e.g. --adapter confucian=adapters/confucian"
+        )
     return culture, path

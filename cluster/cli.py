@@ -1,4 +1,4 @@
-"""The command ``concordat``. Bodies parse, call one function and print; what they call is imported when they run."""
+"""The command ``concordat``: bodies parse and call one function, which is imported when they run."""
 
 from __future__ import annotations
 
@@ -26,16 +26,19 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Negotiations between cultural agents, solved as games.",
-    epilog="Exit status: 0 done; 1 a negotiation failed; 2 wrong settings or run folder; 130 stopped by Ctrl-C.",
+    epilog="Exit status: 0 done; 1 a negotiation failed; 2 wrong settings or run folder; 130 Ctrl-C.",
 )
-culture_app = typer.Typer(no_args_is_help=True, help="The cultures that can negotiate.", rich_markup_mode="rich")
+culture_app = typer.Typer(
+    no_args_is_help=True, help="The cultures that can negotiate.", rich_markup_mode="rich"
+)
 app.add_typer(culture_app, name="culture")
 
 NEGOTIATE_HELP = """
 Let cultures negotiate questions to an equilibrium, and write a report.
 
-Each culture is a language model. It states its position, proposes guidelines and answers those of the others; the \
-guidelines form a game, which is solved every round, until nobody gains by a new one. Everything is kept in the run folder.
+Each culture is a language model. It states its position, proposes guidelines and answers those of the \
+others; the guidelines form a game, which is solved every round, until nobody gains by a new one. \
+Everything is kept in the run folder.
 """
 
 NEGOTIATE_EXAMPLES = """
@@ -57,8 +60,8 @@ A model server:
 
   concordat negotiate --config mine.yaml --model openai:llama@http://localhost:8000/v1
 
-Every setting has its place in the file of --config; environment variables such as CONCORDAT_GAME__ALPHA=0.7 go over \
-the file, and flags over both. --dry-run shows all of them.
+Every setting has its place in the file of --config; environment variables such as \
+CONCORDAT_GAME__ALPHA=0.7 go over the file, and flags over both. --dry-run shows all of them.
 """
 
 

@@ -1,7 +1,7 @@
 """What the command line prints, and its exit status.
 
-Standard output carries results only: a table for people, or with --json one JSON object and nothing else. Everything else
-(the live view, log lines, errors, and whatever libraries print) goes to standard error.
+Standard output carries results only: a table for people, or with --json one JSON object. Everything else (the
+live view, log lines, errors, and whatever libraries print) goes to standard error.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 OK, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses: all went well; a negotiation failed; the command, its settings or the run folder were wrong; stopped."""
+"""Exit statuses: all went well; a negotiation failed; the command, settings or run were wrong; stopped."""
 
 
 class Output:
     """Standard output of one command.
 
-    With ``as_json``, file descriptor 1 is pointed at standard error for the time, so that nothing but ``result`` and
-    ``error`` can reach standard output, not even a native library.
+    With ``as_json``, file descriptor 1 points at standard error for the time, so that only ``result`` and
+    ``error`` reach standard output, not even a native library.
     """
 
     def __init__(self, as_json: bool) -> None:
@@ -36,7 +36,9 @@ class Output:
         self._stream: IO[str] | None = None
 
     def __enter__(self) -> Self:
-        logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+        logging.basicConfig(
+            level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+        )
         if self.as_json and _is_real(sys.stdout):
             sys.stdout.flush()
             self._stream = os.fdopen(os.dup(1), "w", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The flags of the command line, with their help; a flag not given is None, so that other sources can speak."""
+"""The flags of the command line, with their help; one not given is None, so that other sources count."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import typer
 
 _QUESTIONS, _GAME, _MODEL, _RUN = "What is negotiated", "The game", "Who speaks", "The run"
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")
+]
 Version = Annotated[bool, typer.Option("--version", help="Print the version and stop.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 
@@ -31,7 +33,7 @@ TopicsFile = Annotated[
     typer.Option(
         "--topics",
         metavar="FILE",
-        help="YAML, JSONL or CSV with id, text and category; 'examples' for the thirty that come with Concordat.",
+        help="YAML, JSONL or CSV with id, text and category; 'examples' for the thirty that ship with it.",
         rich_help_panel=_QUESTIONS,
     ),
 ]
@@ -47,15 +49,21 @@ Model = Annotated[
 Adapters = Annotated[
     list[str] | None,
     typer.Option(
-        "--adapter", metavar="CULTURE=PATH", help="LoRA adapter of a culture; repeat for more.", rich_help_panel=_MODEL
+        "--adapter",
+        metavar="CULTURE=PATH",
+        help="LoRA adapter of a culture; repeat for more.",
+        rich_help_panel=_MODEL,
     ),
 ]
 Embedder = Annotated[
     str | None,
-    typer.Option("--embedder", metavar="NAME", help="Sentence embedder (default minilm).", rich_help_panel=_MODEL),
+    typer.Option(
+        "--embedder", metavar="NAME", help="Sentence embedder (default minilm).", rich_help_panel=_MODEL
+    ),
 ]
 Seed = Annotated[
-    int | None, typer.Option("--seed", help="Same seed, same negotiations (default 0).", rich_help_panel=_GAME)
+    int | None,
+    typer.Option("--seed", help="Same seed, same negotiations (default 0).", rich_help_panel=_GAME),
 ]
 Solver = Annotated[
     str | None,
@@ -68,7 +76,9 @@ Solver = Annotated[
 ]
 Alpha = Annotated[
     float | None,
-    typer.Option("--alpha", help="Weight of closeness to one's first guideline (default 0.5).", rich_help_panel=_GAME),
+    typer.Option(
+        "--alpha", help="Weight of closeness to one's first guideline (default 0.5).", rich_help_panel=_GAME
+    ),
 ]
 Beta = Annotated[
     float | None,
@@ -79,15 +89,21 @@ Gamma = Annotated[
 ]
 Epsilon = Annotated[
     float | None,
-    typer.Option("--epsilon", help="Least gain for which a guideline is added (default 0.01).", rich_help_panel=_GAME),
+    typer.Option(
+        "--epsilon", help="Least gain for which a guideline is added (default 0.01).", rich_help_panel=_GAME
+    ),
 ]
-Rounds = Annotated[int | None, typer.Option("--rounds", help="Round limit (default 8).", rich_help_panel=_GAME)]
+Rounds = Annotated[
+    int | None, typer.Option("--rounds", help="Round limit (default 8).", rich_help_panel=_GAME)
+]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Settings in YAML.", rich_help_panel=_RUN)
 ]
 Out = Annotated[
     str | None,
-    typer.Option("--out", metavar="RUN", help="The run folder (default runs/<date>-<hash>).", rich_help_panel=_RUN),
+    typer.Option(
+        "--out", metavar="RUN", help="The run folder (default runs/<date>-<hash>).", rich_help_panel=_RUN
+    ),
 ]
 Resume = Annotated[
     bool,
@@ -99,7 +115,9 @@ Resume = Annotated[
 ]
 DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="Show plan, settings and number of model calls; run nothing.", rich_help_panel=_RUN),
+    typer.Option(
+        "--dry-run", help="Show plan, settings and number of model calls; run nothing.", rich_help_panel=_RUN
+    ),
 ]
 Serial = Annotated[
     bool, typer.Option("--serial", help="In this process, without Ray; same records.", rich_help_panel=_RUN)
@@ -109,8 +127,16 @@ Concurrency = Annotated[
 ]
 Address = Annotated[
     str | None,
-    typer.Option("--address", metavar="HOST:PORT", help="A running Ray cluster (default: one of its own).", rich_help_panel=_RUN),
+    typer.Option(
+        "--address",
+        metavar="HOST:PORT",
+        help="A running Ray cluster (default: one of its own).",
+        rich_help_panel=_RUN,
+    ),
 ]
 Dashboard = Annotated[
-    bool, typer.Option("--dashboard", help="Start Ray's dashboard with the run's own cluster.", rich_help_panel=_RUN)
+    bool,
+    typer.Option(
+        "--dashboard", help="Start Ray's dashboard with the run's own cluster.", rich_help_panel=_RUN
+    ),
 ]

@@ -55,7 +55,8 @@ def make_plan(players: Sequence[str], topics: Sequence[Topic], seed: int) -> tup
         twin = seen.setdefault(topic.id.casefold(), topic)
         if twin is not topic:
             raise TopicError(
-                f"topic id {topic.id!r} is given twice ({twin.text[:40]!r} and {topic.text[:40]!r}); ids must be unique"
+                f"topic id {topic.id!r} is given twice ({twin.text[:40]!r}, {topic.text[:40]!r});"
+                " ids must be unique"
             )
     return tuple(
         PlannedNegotiation(negotiation_id(topic.id, players, seed), topic, tuple(players)) for topic in topics
@@ -63,8 +64,10 @@ def make_plan(players: Sequence[str], topics: Sequence[Topic], seed: int) -> tup
 
 
 def estimate_calls(n_negotiations: int, n_players: int, game: GameConfig) -> Estimate:
-    """Model calls of a plan: a position and a first guideline, then each round its weights in words and its candidates,
-    and the consensus, for each player.
+    """Model calls of a plan.
+
+    For each player: a position and a first guideline, its weights in words and its candidates in each round,
+    and the consensus.
 
     >>> estimate_calls(1, 2, GameConfig(rounds=8))
     Estimate(least=14, most=70)

@@ -1,7 +1,7 @@
 """What a person sees while a run goes on: a live view on a terminal, plain lines elsewhere.
 
-The engine keeps a ``RunState``; views only read it. Both write to standard error, so that standard output stays free for
-results.
+The engine keeps a ``RunState``; views only read it. They write to standard error, so that standard output is
+free for results.
 """
 
 from __future__ import annotations
@@ -74,6 +74,10 @@ class RunState:
         """Generated tokens a second in this session."""
         return self.tokens / max(self.seconds, 1e-9)
 
+    def begin(self) -> None:
+        """Start the clock."""
+        self.started = time.monotonic()
+
     def take(self, event: NegotiationEvent) -> None:
         """Follow an event of a negotiation."""
         if isinstance(event, Opened):
@@ -133,8 +137,8 @@ class PlainView:
         elif time.monotonic() - self._last >= self._interval_s:
             self._last = time.monotonic()
             self._say(
-                f"{state.finished}/{state.total} finished, {state.failed} failed, {len(state.running)} running,"
-                f" {state.tokens_per_s:,.0f} tokens/s"
+                f"{state.finished}/{state.total} finished, {state.failed} failed,"
+                f" {len(state.running)} running, {state.tokens_per_s:,.0f} tokens/s"
             )
 
     def stop(self, state: RunState) -> None:
@@ -158,7 +162,11 @@ class LiveView:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         self._progress = Progress(
-            TextColumn("negotiations"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=self._console
+            TextColumn("negotiations"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
         )
         self._progress.add_task("negotiations", total=state.total, completed=state.finished + state.failed)
         self._live = Live(self._draw(state), console=self._console, refresh_per_second=4, transient=True)

@@ -1,15 +1,15 @@
 """A run on disk: its layout, its lock, what is finished in it, and writes that are whole or absent.
 
-    RUN/
-    ├── config.yaml       the resolved configuration
-    ├── run.json          layout version, Concordat version, when it was made
-    ├── negotiations/     one Parquet file a finished negotiation
-    ├── policies/         one JSON file a finished negotiation: its consensus policy
-    ├── failures.jsonl    one line a failed attempt, with its reason
-    ├── events.jsonl      what happened when
-    ├── metrics.json      the summary
-    ├── report.html       to look at
-    └── .lock             held (by the kernel) while a process writes here
+RUN/
+├── config.yaml       the resolved configuration
+├── run.json          layout version, Concordat version, when it was made
+├── negotiations/     one Parquet file a finished negotiation
+├── policies/         one JSON file a finished negotiation: its consensus policy
+├── failures.jsonl    one line a failed attempt, with its reason
+├── events.jsonl      what happened when
+├── metrics.json      the summary
+├── report.html       to look at
+└── .lock             held (by the kernel) while a process writes here
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -80,7 +80,9 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> RunError:
-    return RunError(f"cannot write {path}: {error.strerror or error}; free space or permissions, then --resume")
+    return RunError(
+        f"cannot write {path}: {error.strerror or error}; free space or permissions, then --resume"
+    )
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:
@@ -97,7 +99,11 @@ def differences(old: Any, new: Any, path: str = "") -> list[str]:
             for line in differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
         ]
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        return [line for k, pair in enumerate(zip(old, new, strict=True)) for line in differences(*pair, f"{path}[{k}]")]
+        return [
+            line
+            for k, pair in enumerate(zip(old, new, strict=True))
+            for line in differences(*pair, f"{path}[{k}]")
+        ]
     return [] if old == new else [f"{path}: the run has {_shown(old)}, you ask for {_shown(new)}"]
 
 
@@ -117,8 +123,8 @@ class RunFolder:
     Raises:
         RunInUseError: if another process holds it.
         RecordError: if it was made with another layout version.
-        RunError: if it holds a run and ``resume`` is false, holds none and ``resume`` is true, or holds one with
-            other settings.
+        RunError: if it holds a run and ``resume`` is false, holds none and ``resume`` is true, or holds one
+            with other settings.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any], *, resume: bool = False) -> None:
@@ -127,7 +133,11 @@ class RunFolder:
         self.is_new = not exists
         if resume and not exists:
             raise RunError(f"{path} holds no run to resume; leave out --resume, or name the run with --out")
-        if not exists and path.exists() and (not path.is_dir() or any(entry.name != ".lock" for entry in path.iterdir())):
+        if (
+            not exists
+            and path.exists()
+            and (not path.is_dir() or any(entry.name != ".lock" for entry in path.iterdir()))
+        ):
             raise RunError(f"{path} is there and is not a run; choose another --out")
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -144,16 +154,22 @@ class RunFolder:
         if (self.path / "run.json").exists():
             check_version(self.path)
             if not resume:
-                raise RunError(f"{self.path} already holds a run; add --resume to go on with it, or choose another --out")
+                raise RunError(
+                    f"{self.path} already holds a run; add --resume to go on with it, or choose another --out"
+                )
             self._check_settings(settings)
         for name in ("negotiations", "policies"):
             (self.path / name).mkdir(exist_ok=True)
             for part in (self.path / name).glob(".*.tmp"):  # of a process that died while it wrote
                 part.unlink()
+        for name in ("events.jsonl", "failures.jsonl"):
+            _drop_partial_line(self.path / name)
         if not (self.path / "run.json").exists():
             # config.yaml first: a folder with run.json is a whole run, whatever happened in between.
             write_atomically(self.path / "config.yaml", _yaml(settings))
-            self._write_json("run.json", {"layout_version": LAYOUT_VERSION, "concordat": __version__, "created": now()})
+            self._write_json(
+                "run.json", {"layout_version": LAYOUT_VERSION, "concordat": __version__, "created": now()}
+            )
 
     def _check_settings(self, settings: Mapping[str, Any]) -> None:
         saved = read_settings(self.path)
@@ -162,7 +178,8 @@ class RunFolder:
         if lines:
             shown = "\n  ".join(lines[:12] + ([f"and {len(lines) - 12} more"] if len(lines) > 12 else []))
             raise RunError(
-                f"{self.path} was begun with other settings; resume it with those, or choose another --out:\n  {shown}"
+                f"{self.path} was begun with other settings; resume it with those, or choose another --out:"
+                f"\n  {shown}"
             )
 
     def __enter__(self) -> Self:
@@ -210,7 +227,7 @@ class RunFolder:
             raise _cannot_write(path, error) from error
 
     def read_record(self, negotiation_id: str) -> NegotiationRecord:
-        """Read ``negotiations/<id>.parquet``; raises ``RecordError`` if it is damaged or of another version."""
+        """Read ``negotiations/<id>.parquet``; ``RecordError`` if it is damaged or of another version."""
         from negotiation.storage import read_records
 
         return read_records(self.record_path(negotiation_id))[0]
@@ -230,6 +247,20 @@ class RunFolder:
     def append_event(self, event: Mapping[str, Any]) -> None:
         """Add a line to ``events.jsonl``; the time is put in front."""
         self._append("events.jsonl", {"time": now(), **event})
+
+    def read_events(self) -> Iterator[dict[str, Any]]:
+        """What ``events.jsonl`` holds, in order; raises ``RecordError`` naming a damaged line."""
+        path = self.path / "events.jsonl"
+        if not path.exists():
+            return
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    yield json.loads(line)
+                except ValueError as error:
+                    raise RecordError(
+                        f"{path}, line {number} is damaged ({error}); delete that line"
+                    ) from error
 
     def _append(self, name: str, line: Mapping[str, Any]) -> None:
         path = self.path / name
@@ -258,7 +289,9 @@ def check_version(path: Path) -> None:
     """
     file = path / "run.json"
     if not file.exists():
-        raise RunError(f"{path} holds no run (there is no run.json in it); name a folder made by 'concordat negotiate'")
+        raise RunError(
+            f"{path} holds no run (there is no run.json in it); name a folder made by 'concordat negotiate'"
+        )
     try:
         made = json.loads(file.read_text(encoding="utf-8"))
         version, program = made["layout_version"], made.get("concordat", "unknown")
@@ -266,8 +299,8 @@ def check_version(path: Path) -> None:
         raise RecordError(f"{file} is damaged ({error}); restore it or begin a new run") from error
     if version != LAYOUT_VERSION:
         raise RecordError(
-            f"{path} was made by Concordat {program} with run layout {version}; this is Concordat {__version__} with"
-            f" layout {LAYOUT_VERSION}; use that version for it, or begin a new run with another --out"
+            f"{path} was made by Concordat {program} with run layout {version};"
+            f" this is Concordat {__version__} with layout {LAYOUT_VERSION}; use that version, or begin a new run with another --out"
         )
 
 
@@ -291,6 +324,14 @@ def _yaml(tree: Mapping[str, Any]) -> bytes:
     return yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True, width=110).encode()
 
 
+def _drop_partial_line(path: Path) -> None:
+    """Cut off the last line of a file if the process that wrote it died in the middle."""
+    if path.exists():
+        content = path.read_bytes()
+        if content and not content.endswith(b"\n"):
+            write_atomically(path, content[: content.rfind(b"\n") + 1])
+
+
 def _take_lock(path: Path) -> int:
     """Take the lock file for this process and write into it who holds it.
 
@@ -304,8 +345,12 @@ def _take_lock(path: Path) -> int:
         holder = os.pread(descriptor, 1000, 0).decode(errors="replace").strip() or "an unknown process"
         os.close(descriptor)
         if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-            raise RunError(f"cannot lock {path}: {error.strerror}; put the run on a file system with locks") from error
-        raise RunInUseError(f"{path.parent} is in use by {holder}; wait for it, or choose another --out") from error
+            raise RunError(
+                f"cannot lock {path}: {error.strerror}; put the run on a file system with locks"
+            ) from error
+        raise RunInUseError(
+            f"{path.parent} is in use by {holder}; wait for it, or choose another --out"
+        ) from error
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {now()}\n".encode(), 0)
     return descriptor

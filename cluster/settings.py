@@ -1,6 +1,6 @@
-"""Where settings come from: a YAML file, environment variables over it, flags over both; and what is said of wrong ones.
+"""Where settings come from (a YAML file, environment variables, flags), and what is wrong in them.
 
-An environment variable names a field by its path with two underscores between parts, and holds its value as YAML:
+An environment variable names a field by its path, two underscores between parts, and holds its value as YAML:
 ``CONCORDAT_SEED=3``, ``CONCORDAT_GAME__SOLVER__KIND=prd``, ``CONCORDAT_MODEL=bundled``.
 """
 
@@ -19,6 +19,9 @@ from negotiation.errors import ConfigurationError
 
 ENVIRONMENT_PREFIX = "CONCORDAT_"
 
+NO_SETTINGS = frozenset({"CONCORDAT_API_KEY"})
+"""Environment variables with that prefix that hold secrets and no settings."""
+
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
@@ -31,13 +34,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigurationError(f"configuration {path}: {error.strerror}; give a readable YAML file") from error
+        raise ConfigurationError(
+            f"configuration {path}: {error.strerror}; give a readable YAML file"
+        ) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"configuration {path} is not UTF-8 YAML: {error}") from error
     if tree is None:
         return {}
     if not isinstance(tree, dict):
-        raise ConfigurationError(f"configuration {path}: expected fields with values, found a {type(tree).__name__}")
+        raise ConfigurationError(
+            f"configuration {path}: expected fields with values, found a {type(tree).__name__}"
+        )
     return tree
 
 
@@ -48,7 +55,8 @@ def read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     {'game': {'alpha': 0.7}, 'seed': 3}
     """
     tree: dict[str, Any] = {}
-    for name in sorted(name for name in environment if name.startswith(ENVIRONMENT_PREFIX)):
+    names = [name for name in environment if name.startswith(ENVIRONMENT_PREFIX) and name not in NO_SETTINGS]
+    for name in sorted(names):
         *parents, last = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
         try:
             value = yaml.safe_load(environment[name])
@@ -58,16 +66,18 @@ def read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         for part in parents:
             branch = branch.setdefault(part, {})
             if not isinstance(branch, dict):
-                raise ConfigurationError(f"environment variable {name}: {part!r} is set as a whole by another one; keep one")
+                raise ConfigurationError(
+                    f"environment variable {name}: {part!r} is set as a whole by another one; keep one"
+                )
         branch[last] = value
     return tree
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``over`` laid over ``base``, field by field; another ``kind`` replaces the whole branch, since its fields differ.
+    """``over`` laid over ``base`` by field; another ``kind`` replaces the branch, since its fields differ.
 
-    >>> merge({"game": {"alpha": 0.5, "solver": {"kind": "prd", "step": 0.1}}}, {"game": {"solver": {"kind": "exact"}}})
-    {'game': {'alpha': 0.5, 'solver': {'kind': 'exact'}}}
+    >>> merge({"seed": 1, "solver": {"kind": "prd", "step": 0.1}}, {"solver": {"kind": "exact"}})
+    {'seed': 1, 'solver': {'kind': 'exact'}}
     """
     merged = dict(base)
     for key, value in over.items():
@@ -84,7 +94,7 @@ def validate(model: type[Settings], tree: Mapping[str, Any], source: str) -> Set
     """Build the configuration from a tree.
 
     Raises:
-        ConfigurationError: one line a fault: the field, what is wrong, the value, the nearest name of an unknown field.
+        ConfigurationError: one line a fault: field, what is wrong, value, the nearest name of an unknown one.
     """
     try:
         return model.model_validate(tree)
@@ -100,7 +110,9 @@ def _fault(model: type[BaseModel], fault: Mapping[str, Any]) -> str:
     if fault["type"] == "extra_forbidden":
         known = sorted(_fields_at(model, fault["loc"][:-1]))
         near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1, cutoff=0.5)
-        return f"unknown field {path!r}; " + (f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}")
+        return f"unknown field {path!r}; " + (
+            f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        )
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] in ("missing", "value_error") or isinstance(fault["input"], (dict, BaseModel)):
         return f"{path}: {message}" if path else message
@@ -154,7 +166,5 @@ def _without_tags(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[in
 
 
 def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> set[str]:
-    here: list[Any] = [model]
-    for _, _, here in _steps(model, loc):
-        pass
+    here = [step[2] for step in _steps(model, loc)][-1] if loc else [model]
     return {name for member in here if _is_model(member) for name in member.model_fields}

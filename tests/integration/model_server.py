@@ -14,7 +14,15 @@ from typing import Any
 
 SUBJECTS = ("Schools", "Courts", "Families", "Employers", "Cities", "Elders", "Neighbours", "Parliaments")
 VERBS = ("protect", "decide on", "pay for", "discuss", "limit", "teach about", "vote on", "record")
-OBJECTS = ("the custom", "free speech", "shared land", "the young", "old rites", "public money", "the newcomers")
+OBJECTS = (
+    "the custom",
+    "free speech",
+    "shared land",
+    "the young",
+    "old rites",
+    "public money",
+    "the newcomers",
+)
 
 
 @dataclass
@@ -52,7 +60,8 @@ class ModelServer:
         sentence = f"{words[0]} should {words[1]} {words[2]}."
         if "Propose" not in prompt:
             return sentence
-        return f"Heading: {words[0]} and {words[2]}\nReason: {sentence}\nDescription: Each region reports on it yearly."
+        heading = f"{words[0]} and {words[2]}"
+        return f"Heading: {heading}\nReason: {sentence}\nDescription: Each region reports on it yearly."
 
 
 def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
@@ -78,7 +87,11 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                             "finish_reason": "stop",
                         }
                     ],
-                    "usage": {"prompt_tokens": 50, "completion_tokens": len(text.split()), "total_tokens": 90},
+                    "usage": {
+                        "prompt_tokens": 50,
+                        "completion_tokens": len(text.split()),
+                        "total_tokens": 90,
+                    },
                 }
             )
 

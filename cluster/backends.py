@@ -1,0 +1,76 @@
+"""Where models run: behind one interface, in this process or (``ray_backend``) in Ray actors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Protocol
+
+import numpy as np
+from agents.batching import Backend, Session
+from numpy.typing import NDArray
+
+from agents.models.protocol import Generation, GenerationRequest, Score, ScoringRequest
+
+
+class RunBackend(Backend, Protocol):
+    """A backend with models loaded; models are named by culture.
+
+    Attributes:
+        embedder: name of its embedder, for records.
+        provenance: model name, adapters and versions, for records.
+    """
+
+    embedder: str
+    provenance: dict[str, str]
+
+    def close(self) -> None:
+        """Let the models go."""
+        ...
+
+
+class SessionEmbedder:
+    """The embedder that a negotiation sees: its texts join the batches of the others."""
+
+    def __init__(self, session: Session, name: str) -> None:
+        self._session = session
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """Of the embedder behind it."""
+        return self._name
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """(n, D) for n texts."""
+        return await self._session.embed(list(texts))
+
+
+class MeteredBackend:
+    """Passes batches on and tells of each that came back: model, requests, tokens, seconds."""
+
+    def __init__(self, inner: Backend, told: Callable[[str, int, int, float], None]) -> None:
+        self._inner = inner
+        self._told = told
+
+    async def generate(self, model: str, requests: list[GenerationRequest]) -> list[Generation]:
+        """One generation a request."""
+        began = monotonic()
+        replies = await self._inner.generate(model, requests)
+        tokens = sum(reply.generated_tokens for reply in replies)
+        self._told(model, len(requests), tokens, monotonic() - began)
+        return replies
+
+    async def embed(self, texts: list[str]) -> NDArray[np.float64]:
+        """(n, D) for n texts."""
+        began = monotonic()
+        vectors = await self._inner.embed(texts)
+        self._told("embedder", len(texts), 0, monotonic() - began)
+        return vectors
+
+    async def score(self, model: str, requests: list[ScoringRequest]) -> list[Score]:
+        """One score a request."""
+        began = monotonic()
+        scores = await self._inner.score(model, requests)
+        self._told(model, len(requests), 0, monotonic() - began)
+        return scores

@@ -1,0 +1,182 @@
+"""What the commands do: resolve settings, call the engine, print."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cluster.config import RunConfig, load_config
+from cluster.console import FAILED, INTERRUPTED, OK, Output
+from cluster.plan import estimate_calls, make_plan
+from cluster.runfolder import check_version, read_settings
+from negotiation.errors import RunError
+
+RUNS = Path("runs")
+"""Where run folders go that are not named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How ``concordat negotiate`` is to go about it.
+
+    Attributes:
+        config: settings file.
+        resume: go on with a stopped run.
+        dry_run: only say what would be done.
+        serial: in this process, without Ray.
+        address: of a running Ray cluster; None for a local one.
+        dashboard: with Ray's dashboard, for a local one.
+    """
+
+    config: Path | None = None
+    resume: bool = False
+    dry_run: bool = False
+    serial: bool = False
+    address: str | None = None
+    dashboard: bool = False
+
+
+def negotiate(flags: Mapping[str, Any], way: Way, output: Output) -> int:
+    """Run a plan, print what came of it, and return the exit status."""
+    base = read_settings(_existing(flags["out"])) if way.resume and "out" in flags else None
+    config = load_config(flags, way.config, base=base)
+    make_plan(config.cultures, config.plan_topics(), config.seed)
+    path = run_path(config, way.resume)
+    if way.dry_run:
+        return _tell_plan(config, path, output)
+    from cluster.progress import make_view
+    from cluster.runs import execute
+
+    summary = execute(config, path, way, make_view(output.side_console))
+    fault = summary.fault()
+    if output.as_json:
+        tree = summary.headline()
+        if fault is not None:
+            tree["error"] = {
+                "type": fault[0],
+                "message": fault[1],
+                "status": _status(summary.interrupted, True),
+            }
+        output.result(tree)
+    else:
+        _print_summary(summary, output)
+    if fault is not None:
+        print(f"concordat: {fault[1]}", file=sys.stderr)
+    return _status(summary.interrupted, fault is not None)
+
+
+def report(run: Path, output: Output) -> int:
+    """Write a run's report anew."""
+    check_version(run)
+    from cluster.report import write_report
+
+    path = write_report(run)
+    if output.as_json:
+        output.result({"run": str(run), "report": str(path)})
+    else:
+        output.table_console.print(f"Report: {path}", soft_wrap=True, highlight=False)
+    return OK
+
+
+def list_cultures(output: Output) -> int:
+    """Name the cultures."""
+    from rich.table import Table
+
+    from agents.cultures import load_cultures
+
+    cultures = load_cultures()
+    if output.as_json:
+        keep = ("id", "name", "description", "countries")
+        output.result({"cultures": [{key: asdict(culture)[key] for key in keep} for culture in cultures]})
+        return OK
+    table = Table("culture", "description", "countries", box=None, pad_edge=False)
+    for culture in cultures:
+        table.add_row(culture.id, culture.description, str(len(culture.countries)))
+    output.table_console.print(table)
+    return OK
+
+
+def run_path(config: RunConfig, resume: bool) -> Path:
+    """The run folder: as configured, else a new one under ``runs/``, or the latest like it to resume.
+
+    Raises:
+        RunError: if there is no run to resume.
+    """
+    if config.out is not None:
+        return Path(config.out)
+    if not resume:
+        return RUNS / f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}-{config.short_hash()}"
+    like = sorted(RUNS.glob(f"*-{config.short_hash()}"))
+    if not like:
+        raise RunError(
+            f"no run with these settings in {RUNS}/; name the run with --out, or leave out --resume"
+        )
+    return like[-1]
+
+
+def _existing(out: str) -> Path:
+    check_version(Path(out))
+    return Path(out)
+
+
+def _status(interrupted: bool, fault: bool) -> int:
+    return INTERRUPTED if interrupted else FAILED if fault else OK
+
+
+def _tell_plan(config: RunConfig, path: Path, output: Output) -> int:
+    plan = make_plan(config.cultures, config.plan_topics(), config.seed)
+    calls = estimate_calls(len(plan), len(config.cultures), config.game)
+    tree: dict[str, Any] = {
+        "run": str(path),
+        "negotiations": [{"id": planned.id, "topic": planned.topic.id} for planned in plan],
+        "model_calls": asdict(calls),
+        "config": config.tree(),
+    }
+    if output.as_json:
+        output.result(tree)
+        return OK
+    import yaml
+
+    say = output.table_console.print
+    say(f"Run folder: {path}", soft_wrap=True, highlight=False, markup=False)
+    say(f"{len(plan)} negotiations between {', '.join(config.cultures)}:", soft_wrap=True, highlight=False)
+    for planned in plan:
+        say(f"  {planned.id}: {planned.topic.text}", soft_wrap=True, highlight=False, markup=False)
+    say(
+        f"{calls.least:,} to {calls.most:,} model calls (after one round each, or at the limit of"
+        f" {config.game.rounds}), in batches of up to {config.concurrency} negotiations\n",
+        soft_wrap=True,
+        highlight=False,
+    )
+    say(
+        yaml.safe_dump(tree["config"], sort_keys=False, allow_unicode=True),
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
+    return OK
+
+
+def _print_summary(summary: Any, output: Output) -> None:
+    from cluster.summary import summary_table
+
+    console = output.table_console
+    if summary.rows:
+        console.print(summary_table(summary), highlight=False)
+    parts = [
+        f"{len(summary.rows)} of {summary.planned} negotiations finished",
+        f"{summary.converged} converged",
+    ]
+    if summary.failures:
+        parts.append(f"{len(summary.failures)} failed")
+    if summary.malformed_rate is not None:
+        parts.append(f"{summary.malformed_rate:.1%} of replies malformed")
+    if summary.tokens_per_s is not None:
+        parts.append(f"{summary.tokens_per_s:,.0f} tokens/s")
+    console.print(f"{', '.join(parts)}, {summary.seconds:.0f} s", soft_wrap=True, highlight=False)
+    where = f"Report: {summary.report}" if summary.report else f"Run: {summary.run}"
+    console.print(where, soft_wrap=True, highlight=False, markup=False)

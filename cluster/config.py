@@ -1,0 +1,210 @@
+"""The configuration of a run: one tree, saved with the run as it was resolved."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from agents.culture_agent import SpeakingConfig
+from agents.cultures import check_cultures, get_culture
+from agents.models.config import BundledConfig, ModelConfig, parse_model_argument
+from agents.topics import EXAMPLE_TOPICS, load_topics, topic_from_text
+from cluster.runfolder import FREE_ON_RESUME
+from cluster.settings import merge, read_environment, read_yaml, validate
+from negotiation.config import GameConfig
+from negotiation.errors import ConcordatError, ConfigurationError
+from negotiation.topic import Topic
+
+EXAMPLES = "examples"
+"""In place of a topics file: the topics that come with Concordat."""
+
+
+class TopicConfig(BaseModel):
+    """A question."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(description="unique in the run; seeds and file names derive from it")
+    text: str = Field(description="the question")
+    category: str = Field("uncategorised", description="to group results by")
+
+    def topic(self) -> Topic:
+        """As the game knows it; raises ``TopicError`` if it is empty or too long."""
+        return Topic(self.id, self.text, self.category)
+
+
+class ResourcesConfig(BaseModel):
+    """What actors get; says nothing about results."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    actor_cpus: float | None = Field(
+        None,
+        gt=0,
+        le=1024,
+        description="CPUs of an actor; none: an equal part of what the cluster has, at most 1",
+    )
+    actor_gpus: float | None = Field(
+        None,
+        ge=0,
+        le=64,
+        description="GPUs of a culture's actor; none: an equal part of what there is, 0 without GPU",
+    )
+    threads: int = Field(
+        1, ge=1, le=256, description="threads that a model's arithmetic uses, in an actor and with --serial"
+    )
+    cluster_cpus: int | None = Field(
+        None, ge=1, description="CPUs of a local Ray cluster; none: those of the machine"
+    )
+    object_store_bytes: int = Field(
+        150_000_000,
+        ge=80_000_000,
+        description="object store of a local Ray cluster, bytes; batches of text are small",
+    )
+    start_timeout_s: float = Field(
+        600.0, gt=0, description="how long actors may take to load their models, seconds"
+    )
+    restarts: int = Field(
+        3, ge=0, description="how often a dead actor is started again, and its batch repeated"
+    )
+
+
+class RunConfig(BaseModel):
+    """Everything that a run of negotiations depends on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cultures: tuple[str, ...] = Field(description="who negotiates: two or more culture ids, in player order")
+    topics: tuple[TopicConfig, ...] = Field(
+        description="what about: a list, a file (YAML, JSONL, CSV), or 'examples'", min_length=1
+    )
+    model: ModelConfig = Field(
+        default_factory=BundledConfig,
+        description="the language model: settings by kind, or a text as --model takes it",
+    )
+    adapters: dict[str, str] = Field(
+        default_factory=dict,
+        description="LoRA adapter folder of each culture that has another than the model's own",
+    )
+    embedder: str = Field(
+        "minilm", min_length=1, description="'minilm', or a sentence-transformers model by name or folder"
+    )
+    prompts: str | None = Field(
+        None, description="a prompt set in YAML; none: the one for instruction models"
+    )
+    game: GameConfig = Field(
+        default_factory=GameConfig, description="utility, solver, thresholds, round limit"
+    )
+    speaking: SpeakingConfig = Field(SpeakingConfig(), description="sampling, lengths, retries")
+    seed: int = Field(0, ge=0, lt=2**63, description="same seed, same negotiations")
+    concurrency: int = Field(
+        32, ge=1, le=10_000, description="negotiations at once; their model calls share batches"
+    )
+    resources: ResourcesConfig = Field(ResourcesConfig(), description="what actors get")
+    out: str | None = Field(None, description="the run folder; none: runs/<date>-<hash>")
+
+    @field_validator("cultures", mode="after")
+    @classmethod
+    def _known_cultures(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(culture.id for culture in check_cultures(names))
+
+    @field_validator("topics", mode="before")
+    @classmethod
+    def _read_topics(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            topics = load_topics(EXAMPLE_TOPICS if value == EXAMPLES else Path(value))
+            return [TopicConfig(id=topic.id, text=topic.text, category=topic.category) for topic in topics]
+        if isinstance(value, list):
+            return [_topic_of_text(item) if isinstance(item, str) else item for item in value]
+        return value
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _read_model(cls, value: Any) -> Any:
+        return parse_model_argument(value) if isinstance(value, str) else value
+
+    @field_validator("adapters", mode="after")
+    @classmethod
+    def _known_adapters(cls, adapters: dict[str, str]) -> dict[str, str]:
+        return {get_culture(name).id: path for name, path in adapters.items()}
+
+    def plan_topics(self) -> tuple[Topic, ...]:
+        """The questions, checked."""
+        return tuple(topic.topic() for topic in self.topics)
+
+    def tree(self) -> dict[str, Any]:
+        """The whole configuration as plain JSON values."""
+        return self.model_dump(mode="json")
+
+    def short_hash(self) -> str:
+        """Six hex digits of what determines the results."""
+        tree = {key: value for key, value in self.tree().items() if key not in FREE_ON_RESUME}
+        return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:6]
+
+
+def _topic_of_text(text: str) -> TopicConfig:
+    topic = topic_from_text(text)
+    return TopicConfig(id=topic.id, text=topic.text, category=topic.category)
+
+
+def load_config(
+    flags: Mapping[str, Any],
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    base: Mapping[str, Any] | None = None,
+) -> RunConfig:
+    """Resolve a configuration: ``base``, the file, environment variables, flags, each over those before.
+
+    Args:
+        flags: the tree that command-line flags ask for.
+        file: settings in YAML.
+        environment: variables; those of the process if None.
+        base: a tree to begin with, such as that of a run to be resumed.
+
+    Raises:
+        ConfigurationError: or one of its kinds, naming the source, the field, the value and the mend.
+    """
+    sources = {"the run": dict(base or {})}
+    if file is not None:
+        sources[str(file)] = read_yaml(file)
+    sources["environment variables"] = read_environment(os.environ if environment is None else environment)
+    sources["flags"] = dict(flags)
+    tree: dict[str, Any] = {}
+    for layer in sources.values():
+        tree = merge(tree, _whole(layer))
+    if "cultures" not in tree:
+        raise ConfigurationError(
+            "no cultures; give --cultures A B, e.g. --cultures english-speaking confucian"
+        )
+    if "topics" not in tree:
+        raise ConfigurationError("no topics; give --topic TEXT, --topics FILE, or --topics examples")
+    used = [name for name, layer in sources.items() if layer]
+    try:
+        return validate(RunConfig, tree, "settings (" + ", ".join(used) + ")")
+    except ConfigurationError as error:
+        # A culture, topic or model error that came through a validator keeps its own kind and message.
+        cause = error.__cause__
+        for fault in cause.errors() if cause is not None and hasattr(cause, "errors") else ():
+            inner = fault.get("ctx", {}).get("error")
+            if isinstance(inner, ConcordatError):
+                raise inner from error
+        raise
+
+
+def _whole(layer: Mapping[str, Any]) -> dict[str, Any]:
+    """A layer with a model given as text spelled out, so that it is not mixed with another kind."""
+    model = layer.get("model")
+    if isinstance(model, str):
+        parsed = parse_model_argument(model)
+        return {**layer, "model": parsed.model_dump(mode="json") | {"kind": parsed.kind}}
+    return dict(layer)
+
+
+RunMode = Literal["serial", "ray"]
+"""Where models run: in this process, or in Ray actors."""

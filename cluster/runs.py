@@ -1,0 +1,72 @@
+"""One session of a run, from the lock on its folder to its report."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cluster.backends import RunBackend, SerialBackend
+from cluster.config import RunConfig
+from cluster.engine import Engine
+from cluster.metrics import Meters, NoMeters
+from cluster.plan import make_plan
+from cluster.progress import View
+from cluster.runfolder import RunFolder
+from cluster.summary import RunSummary
+
+if TYPE_CHECKING:
+    from cluster.commands import Way
+
+
+def execute(config: RunConfig, path: Path, way: Way, view: View) -> RunSummary:
+    """Do what is left to do of a run and sum it up.
+
+    Raises:
+        RunError: if the folder is in use, of another version, of another run, or cannot be written.
+        ModelError: if a model cannot be loaded as configured; a new run folder is then taken away again.
+    """
+    plan = make_plan(config.cultures, config.plan_topics(), config.seed)
+    with RunFolder(path, config.tree(), resume=way.resume) as folder:
+        engine = Engine(config, plan, folder, view)
+        if engine.pending:
+            _run(config, engine, way)
+        summary = engine.summary()
+        folder.write_metrics(summary.metrics())
+        if summary.rows and not summary.interrupted:
+            from cluster.report import write_report
+
+            summary = replace(summary, report=write_report(path))
+        return summary
+
+
+def _run(config: RunConfig, engine: Engine, way: Way) -> None:
+    backend: RunBackend | None = None
+    began = False
+    try:
+        backend = _backend(config, engine.folder, way)
+        engine.meters = _meters(engine.folder, way)
+        began = True
+        asyncio.run(engine.run(backend, backend.embedder, backend.provenance))
+    finally:
+        if not began and engine.folder.is_new:
+            engine.folder.discard()
+        if backend is not None:
+            backend.close()
+
+
+def _backend(config: RunConfig, folder: RunFolder, way: Way) -> RunBackend:
+    if way.serial:
+        return SerialBackend(config)
+    from cluster.ray_backend import RayBackend
+
+    return RayBackend(config, run=folder.path.name, address=way.address, dashboard=way.dashboard)
+
+
+def _meters(folder: RunFolder, way: Way) -> Meters:
+    if way.serial:
+        return NoMeters()
+    from cluster.metrics import RayMeters
+
+    return RayMeters(folder.path.name)

@@ -1,0 +1,219 @@
+"""What a run came to: one row a negotiation, and the whole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from negotiation.record import NegotiationRecord
+
+SHOWN_ROWS = 30
+"""Longest table of single negotiations; longer runs are shown by category."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One finished negotiation.
+
+    Attributes:
+        id: of the negotiation.
+        topic: id of the topic.
+        category: of the topic.
+        rounds: played.
+        converged: whether it ended in an equilibrium that no fresh proposal upsets.
+        stop_reason: why it ended.
+        nash_conv: of the final equilibrium, >= 0, lower is better.
+        guidelines: (N,) in each final pool.
+        moved: (N,) 1 - cosine between each player's opening and consensus statement, in [0, 2].
+        seconds: wall clock, waiting for shared batches included.
+        digest: of the record.
+    """
+
+    id: str
+    topic: str
+    category: str
+    rounds: int
+    converged: bool
+    stop_reason: str
+    nash_conv: float
+    guidelines: tuple[int, ...]
+    moved: tuple[float, ...]
+    seconds: float
+    digest: str
+
+    @classmethod
+    def of(cls, record: NegotiationRecord) -> Row:
+        """The row of a record."""
+        distances = record.statement_distances()
+        return cls(
+            id=record.negotiation_id,
+            topic=record.topic.id,
+            category=record.topic.category,
+            rounds=len(record.rounds),
+            converged=record.converged,
+            stop_reason=record.stop_reason,
+            nash_conv=record.nash_conv,
+            guidelines=tuple(len(pool) for pool in record.pools),
+            moved=tuple(float(distances[i, i]) for i in range(len(record.players))),
+            seconds=record.seconds,
+            digest=record.digest(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A negotiation that ended with an error."""
+
+    id: str
+    topic: str
+    error: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a run came to.
+
+    Attributes:
+        run: the run folder.
+        planned: negotiations of the plan.
+        rows: finished ones, in plan order, those of earlier sessions included.
+        failures: those that ended with an error in this session.
+        replies: of models in this run, as far as counted.
+        malformed: how many of these had to be thrown away.
+        tokens: generated in this session.
+        seconds: of this session, from the first model call to the last record.
+        interrupted: whether it was stopped before its end.
+        stopped_by: why the run was given up, if it was; empty otherwise.
+        report: where the report is; None if there is none.
+    """
+
+    run: Path
+    planned: int
+    rows: tuple[Row, ...]
+    failures: tuple[Failure, ...]
+    replies: int
+    malformed: int
+    tokens: int
+    seconds: float
+    interrupted: bool = False
+    stopped_by: str = ""
+    report: Path | None = None
+
+    @property
+    def converged(self) -> int:
+        """Finished negotiations that converged."""
+        return sum(row.converged for row in self.rows)
+
+    @property
+    def max_nash_conv(self) -> float | None:
+        """Largest NashConv of a finished negotiation; None if none finished."""
+        return max((row.nash_conv for row in self.rows), default=None)
+
+    @property
+    def malformed_rate(self) -> float | None:
+        """Share of replies thrown away, in [0, 1]; None if no reply was counted."""
+        return self.malformed / self.replies if self.replies else None
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """Generated tokens a second in this session; None if nothing was generated."""
+        return self.tokens / self.seconds if self.tokens and self.seconds > 0 else None
+
+    def headline(self) -> dict[str, Any]:
+        """The figures of the run as a whole, as --json prints them."""
+        return {
+            "run": str(self.run),
+            "negotiations": len(self.rows),
+            "converged": self.converged,
+            "failed": len(self.failures),
+            "max_nash_conv": self.max_nash_conv,
+            "malformed_rate": self.malformed_rate,
+            "tokens_per_s": self.tokens_per_s,
+            "seconds": self.seconds,
+        }
+
+    def metrics(self) -> dict[str, Any]:
+        """What ``metrics.json`` holds."""
+        return {
+            **self.headline(),
+            "planned": self.planned,
+            "tokens": self.tokens,
+            "replies": self.replies,
+            "malformed": self.malformed,
+            "interrupted": self.interrupted,
+            "per_negotiation": [asdict(row) for row in self.rows],
+        }
+
+    def fault(self) -> tuple[str, str] | None:
+        """What went wrong, as (kind, message); None if nothing did."""
+        resume = f"resume with: concordat negotiate --resume --out {self.run}"
+        if self.interrupted:
+            return (
+                "Interrupted",
+                f"stopped; {len(self.rows)} of {self.planned} negotiations are finished; {resume}",
+            )
+        if self.stopped_by:
+            return (
+                "RunStopped",
+                f"{self.stopped_by}; {len(self.rows)} of {self.planned} are finished; {resume}",
+            )
+        if self.failures:
+            first = self.failures[0]
+            return first.error, (
+                f"{len(self.failures)} of {self.planned} negotiations failed, the first: {first.message};"
+                f" all are in {self.run / 'failures.jsonl'}; --resume tries them again"
+            )
+        return None
+
+
+def summary_table(summary: RunSummary) -> Table:
+    """The table at the end: a row a negotiation, or a row a category in long runs."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    long = len(summary.rows) > SHOWN_ROWS
+    table.add_column("category" if long else "topic", overflow="ellipsis", no_wrap=True, max_width=44)
+    headings = ("negotiations", "converged", "rounds", "guidelines", "NashConv", "moved")
+    for heading in headings if long else headings[1:]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    groups: Mapping[str, Sequence[Row]]
+    if long:
+        groups = {c: [row for row in summary.rows if row.category == c] for c in _categories(summary.rows)}
+    else:
+        groups = {row.id: [row] for row in summary.rows}
+    for name, rows in groups.items():
+        label = name if long else rows[0].topic
+        table.add_row(label, *_cells(rows) if long else _cells(rows)[1:])
+    return table
+
+
+def _categories(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(row.category for row in rows))
+
+
+def _cells(rows: Sequence[Row]) -> list[str]:
+    """Count, converged, and means over rows; NashConv is the largest."""
+    converged = sum(row.converged for row in rows)
+    single = len(rows) == 1
+    rounds = _mean([row.rounds for row in rows])
+    sizes = [_mean([row.guidelines[i] for row in rows]) for i in range(len(rows[0].guidelines))]
+    moved = [_mean([row.moved[i] for row in rows]) for i in range(len(rows[0].moved))]
+    return [
+        str(len(rows)),
+        ("yes" if converged else "no") if single else f"{converged}/{len(rows)}",
+        f"{rounds:.0f}" if single else f"{rounds:.1f}",
+        " ".join(f"{size:.0f}" if single else f"{size:.1f}" for size in sizes),
+        f"{max(row.nash_conv for row in rows):.1e}",
+        " ".join(f"{distance:.2f}" for distance in moved),
+    ]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
