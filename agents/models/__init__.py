@@ -8,7 +8,14 @@ from agents.models.config import (
     load_model,
     parse_model_argument,
 )
-from agents.models.protocol import Generation, GenerationRequest, LanguageModel, Message, Score, ScoringRequest
+from agents.models.protocol import (
+    Generation,
+    GenerationRequest,
+    LanguageModel,
+    Message,
+    Score,
+    ScoringRequest,
+)
 
 __all__ = [
     "BundledConfig",

@@ -22,7 +22,9 @@ class _LocalModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    device: Device = Field("auto", description='"auto" takes a GPU if there is one, else the CPU; or cpu, cuda, cuda:1, mps')
+    device: Device = Field(
+        "auto", description='"auto" takes a GPU if there is one, else the CPU; or cpu, cuda, cuda:1, mps'
+    )
     dtype: DType = Field(
         "auto",
         description='number format of the weights; "auto" is bfloat16 on a GPU and float32 on the CPU; '
@@ -30,7 +32,9 @@ class _LocalModelConfig(BaseModel):
     )
     max_batch: int = Field(32, ge=1, description="most sequences in one forward pass")
     num_threads: int | None = Field(
-        None, ge=1, description="CPU threads of torch, for the whole process; leave out to keep torch's own choice"
+        None,
+        ge=1,
+        description="CPU threads of torch, for the whole process; leave out to keep torch's own choice",
     )
 
 
@@ -65,21 +69,28 @@ class OpenAIConfig(BaseModel):
 
     kind: Literal["openai"] = "openai"
     model: str = Field(min_length=1, description="model name as the server knows it")
-    base_url: str = Field(description="server address up to and with the version, e.g. http://127.0.0.1:8000/v1")
+    base_url: str = Field(
+        description="server address up to and with the version, e.g. http://127.0.0.1:8000/v1"
+    )
     api_key_env: str = Field(
         "CONCORDAT_API_KEY",
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="environment variable that holds the key; none is sent if it is not set",
     )
     adapters: dict[str, str] = Field(
-        default_factory=dict, description="adapter name (say, a culture id) to the model name it is served under"
+        default_factory=dict,
+        description="adapter name (say, a culture id) to the model name it is served under",
     )
-    extra_body: dict[str, JsonValue] = Field(default_factory=dict, description="more fields for every request body")
+    extra_body: dict[str, JsonValue] = Field(
+        default_factory=dict, description="more fields for every request body"
+    )
     concurrency: int = Field(16, ge=1, description="most requests in flight at once")
     timeout_s: float = Field(120.0, gt=0, description="seconds until an unanswered request counts as failed")
     max_retries: int = Field(4, ge=0, description="tries after the first, on transient faults only")
     backoff_s: float = Field(0.5, gt=0, description="wait before the first retry; doubles each time")
-    max_wait_s: float = Field(30.0, gt=0, description="longest wait before a retry, also when the server asks for more")
+    max_wait_s: float = Field(
+        30.0, gt=0, description="longest wait before a retry, also when the server asks for more"
+    )
 
     @field_validator("base_url")
     @classmethod
@@ -88,7 +99,9 @@ class OpenAIConfig(BaseModel):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is not an address; give one such as http://127.0.0.1:8000/v1")
         if parts.username or parts.password:
-            raise ValueError("the address holds a user name or password; put the key in an environment variable")
+            raise ValueError(
+                "the address holds a user name or password; put the key in an environment variable"
+            )
         return url.rstrip("/")
 
 
@@ -115,7 +128,9 @@ def parse_model_argument(argument: str, **settings: Any) -> BundledConfig | Tran
     """
     text = argument.strip()
     if not text:
-        raise ModelError("the model is empty; give bundled, a folder, a hub name or openai:MODEL@http://host/v1")
+        raise ModelError(
+            "the model is empty; give bundled, a folder, a hub name or openai:MODEL@http://host/v1"
+        )
     try:
         if text == "bundled":
             return BundledConfig(**settings)

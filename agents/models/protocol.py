@@ -69,7 +69,8 @@ class Generation:
         prompt_tokens: length of the rendered dialogue.
         generated_tokens: tokens sampled, the end-of-turn token included.
         finish: ``"stop"`` if the model ended its turn, ``"length"`` if it was cut.
-        seconds: this reply's share of the time its batch took; over a call they sum to the time the model was busy.
+        seconds: this reply's share of the time its batch took; over a call of a local model they sum to the time
+            it was busy.
     """
 
     text: str
@@ -84,7 +85,8 @@ class ScoringRequest:
     """A text whose probability as the next assistant turn is asked (teacher-forced).
 
     Attributes:
-        messages: the dialogue that the text answers. It must not hold the text: the probability of a copy is no news.
+        messages: the dialogue that the text answers. It must not hold the text: the probability of a copy is no
+            news.
         text: what is scored, not empty.
         adapter: name of a loaded adapter, or None for the base model.
     """
@@ -103,8 +105,8 @@ class ScoringRequest:
 class Score:
     """Log-probability of a text given a dialogue.
 
-    The end-of-turn token is *not* counted: perplexity here is of the words, so that a statement which was cut at a
-    word limit is not judged by where it was cut.
+    The end-of-turn token is *not* counted: perplexity here is of the words, so that a statement which was cut at
+    a word limit is not judged by where it was cut.
 
     Attributes:
         logprob: nats, the sum over the text's tokens; at most 0, higher is more probable.
@@ -131,7 +133,7 @@ class Score:
 
     @property
     def perplexity(self) -> float:
-        """exp of the nats per token; at least 1, lower is more probable."""
+        """Exponential of the nats per token; at least 1, lower is more probable."""
         return math.exp(self.nats_per_token)
 
 
@@ -144,7 +146,8 @@ class LanguageModel(Protocol):
         """Write one reply a request.
 
         Raises:
-            ModelError: a request that this model cannot take (too long, unknown adapter); nothing is generated then.
+            ModelError: a request that this model cannot take (too long, unknown adapter); nothing is generated
+                then.
             ModelServerError: the model is out of reach or answers nonsense.
         """
         ...
