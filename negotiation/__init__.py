@@ -1,7 +1,7 @@
 """The negotiation game: guidelines, utilities, the meta-game and its solution.
 
-Pure NumPy, SciPy and OpenSpiel: importing this package loads no Ray, torch or transformers. The names below are loaded
-when they are first used, so that a command line that needs the errors alone does not wait for a solver.
+Pure NumPy, SciPy and OpenSpiel: importing this package loads no Ray, torch or transformers. Names are loaded
+on first use, so that a command line that needs the errors alone does not wait for a solver.
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ def write_records(path: str | Path, records: Sequence[NegotiationRecord]) -> Non
     """
     table = pa.Table.from_pylist([to_row(record) for record in records], schema=SCHEMA)
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    pq.write_table(table, sink, compression="zstd", use_dictionary=False, write_page_checksum=True)
     data = sink.getvalue()
     if "://" not in str(path):
         _write_local(Path(path), data)
