@@ -148,7 +148,10 @@ def standfirst(run: RunView) -> str:
 def tiles(run: RunView) -> list[dict[str, str]]:
     """The figures at the top."""
     items = run.negotiations
-    found = [("Negotiations", str(len(items)), f"{len(run.failures)} failed")]
+    planned = run.metrics.get("planned")
+    part = isinstance(planned, int) and planned > len(items) + len(run.failures)
+    note = f"of {planned} planned; {len(run.failures)} failed" if part else f"{len(run.failures)} failed"
+    found = [("Negotiations", str(len(items)), note)]
     if items:
         converged = sum(item.converged for item in items)
         rounds = median_rounds(items)
@@ -210,7 +213,7 @@ def provenance(run: RunView) -> list[tuple[str, str]]:
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested metrics as lines, names joined by dots."""
+    """Nested metrics as lines, names joined by dots; lists are left out, since they repeat the table."""
     lines: list[tuple[str, str]] = []
     for name, value in tree.items():
         path = f"{prefix}{name}"

@@ -230,33 +230,20 @@ def _failures(path: Path, finished: set[str]) -> list[Failure]:
             raise RecordError(f"{path}, line {number} is damaged ({error}); delete that line") from error
         if not isinstance(entry, dict):
             raise RecordError(f"{path}, line {number} is damaged: it holds no mapping; delete that line")
-        key = _text(entry, "negotiation_id", "negotiation", "id") or f"line {number}"
-        last[key] = _failure(entry)
+        last[str(entry.get("negotiation_id", f"line {number}"))] = _failure(entry)
     return [failure for key, failure in last.items() if key not in finished]
 
 
 def _failure(entry: Mapping[str, Any]) -> Failure:
     topic = entry.get("topic")
-    inner: Mapping[str, Any] = topic if isinstance(topic, Mapping) else {}
-    players = entry.get("players") or entry.get("cultures") or ()
-    names = [players] if isinstance(players, str) else [str(player) for player in players]
-    question = (
-        _text(inner, "text") or _text(entry, "question", "text", "topic")
-        if not inner
-        else _text(inner, "text")
-    )
+    question = topic if isinstance(topic, Mapping) else {}
     return Failure(
-        topic_id=_text(inner, "id") or _text(entry, "topic_id", "negotiation_id", "id"),
-        question=question,
-        cultures=" · ".join(culture_name(name) for name in names),
-        error=_text(entry, "error", "type", "kind"),
-        message=_text(entry, "message", "reason", "detail"),
+        topic_id=str(question.get("id", entry.get("negotiation_id", ""))),
+        question=str(question.get("text", "")),
+        cultures=" · ".join(culture_name(str(name)) for name in entry.get("players") or ()),
+        error=str(entry.get("error", "")),
+        message=str(entry.get("message", "")),
     )
-
-
-def _text(entry: Mapping[str, Any], *names: str) -> str:
-    """The first of the named fields that holds something."""
-    return next((str(entry[name]) for name in names if entry.get(name)), "")
 
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
