@@ -87,6 +87,7 @@ class _Replay:
         ours = np.atleast_1d(np.asarray(computed, dtype=np.float64))
         theirs = np.atleast_1d(np.asarray(stored, dtype=np.float64))
         self.check(ours.shape == theirs.shape, f"{where} has shape {theirs.shape}, {ours.shape} follows")
+        self.check(bool(np.isfinite(theirs).all()), f"{where} is {theirs}, which is not finite")
         difference = float(np.abs(ours - theirs).max(initial=0.0))
         self.compared += ours.size
         if difference > self.largest or not self.where:

@@ -228,6 +228,9 @@ def test_wrong_stories_are_found(record):
     first = next(c for c in record.rounds[0].moves[0].candidates)
     with pytest.raises(RecordError, match="accepted"):
         recompute(changed(record, 0, accepted=not first.accepted, guideline_id=f"p0-r1-{first.draft.kind}"))
+    unknown = replace(record.final, payoffs=np.full(3, np.nan))
+    with pytest.raises(RecordError, match=r"final: payoffs.*not finite"):
+        recompute(replace(record, final=unknown))
     short = tuple(Pool(p.player, p.guidelines[:1], p.embeddings[:1]) for p in record.pools)
     with pytest.raises(RecordError, match="did not grow"):
         recompute(replace(record, pools=short))
