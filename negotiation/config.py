@@ -13,9 +13,7 @@ Selection = Literal["nash_product", "welfare", "minimum_gain", "potential"]
 class _Settings(BaseModel):
     """Frozen, and closed to unknown keys."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=False
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ExactConfig(_Settings):

@@ -113,4 +113,5 @@ def unit_rows(vectors: NDArray[np.floating], what: str) -> NDArray[np.float64]:
             f"{what}: the embedder returned a vector of length {norms[bad[0]]} for text {bad[0]} of {len(rows)};"
             " use another embedder or look at that text"
         )
-    return rows / norms[:, None]
+    unit: NDArray[np.float64] = rows / norms[:, None]
+    return unit

@@ -28,6 +28,9 @@ Weights = Sequence[NDArray[np.float64]]
 MAX_TENSOR_CELLS = 1_000_000
 """Largest dense payoff tensor that is handed to others, in cells a player (8 MB)."""
 
+RESOLUTION = 1e-12
+"""Payoffs closer than this, relative to the largest, are the same payoff seen through rounding."""
+
 POTENTIAL_TOLERANCE = 1e-9
 """How far a game may be from having a potential, relative to the largest payoff difference in it."""
 
@@ -202,9 +205,15 @@ class PolymatrixGame:
         return np.array(worst)
 
     def payoff_range(self) -> float:
-        """The game's scale, >= 0: no two payoffs of a player differ by more."""
+        """The game's scale, >= 0: no two payoffs of a player differ by more. 0 if they differ by rounding only."""
         blocks = [*self.own, *self.pairs.values()]
-        return float(sum(block.max() - block.min() for block in blocks))
+        total = float(sum(block.max() - block.min() for block in blocks))
+        return total if total > RESOLUTION * max(float(np.abs(block).max()) for block in blocks) else 0.0
+
+    def payoff_resolution(self) -> float:
+        """Payoffs closer than this are the same payoff seen through rounding; >= 0."""
+        blocks = [*self.own, *self.pairs.values()]
+        return RESOLUTION * max(self.payoff_range(), max(float(np.abs(block).max()) for block in blocks))
 
     def restrict(self, actions: Sequence[NDArray[np.intp]]) -> PolymatrixGame:
         """The game with only the given actions of each player, in the given order."""

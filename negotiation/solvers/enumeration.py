@@ -24,6 +24,9 @@ from negotiation.solvers.selection import Profile
 FEASIBLE = 1e-9
 """Rounding allowed in the inequalities of a game scaled to a range of 1; NashConv is measured afterwards."""
 
+SINGULAR = 1e-10
+"""Volume of a matrix relative to its rows' lengths below which it counts as singular."""
+
 BATCH = 4096
 """Linear systems solved at once, to bound memory."""
 
@@ -43,7 +46,7 @@ def count_systems(game: PolymatrixGame) -> int:
 def all_equilibria(game: PolymatrixGame) -> list[Profile]:
     """Candidates for all equilibria: all extreme ones of two players, all isolated ones of more.
 
-    They are not yet checked by NashConv; near-singular systems may leave impostors among them.
+    They are not yet checked by NashConv; least-squares solutions may leave impostors among them.
     """
     return _two_player(game) if game.n_players == 2 else _many_player(game)
 
@@ -82,11 +85,17 @@ def _vertices(payoffs: NDArray[np.float64], own_first: bool) -> tuple[NDArray[np
         for chunk in np.array_split(pairs, -(-pairs.shape[1] // BATCH), axis=1):
             columns, rows = played[chunk[0]], tight[chunk[1]]
             left = payoffs[rows[:, :, None], columns[:, None, :]]
-            values, solvable = _solve_batch(left, np.ones(rows.shape))
-            keep = solvable & (values >= -FEASIBLE).all(axis=1)
-            full = np.zeros((int(keep.sum()), n_own))
+            # A singular system is no vertex; what passes for one nevertheless is sorted out below.
+            try:
+                values = np.linalg.solve(left, np.ones((*rows.shape, 1)))[..., 0]
+            except np.linalg.LinAlgError:
+                values = _solve(left, np.ones(rows.shape))
+            keep = np.flatnonzero((values >= -FEASIBLE).all(axis=1))
+            full = np.zeros((len(keep), n_own))
             np.put_along_axis(full, columns[keep], values[keep], axis=1)
-            points.append(full[(full @ payoffs.T <= 1.0 + FEASIBLE).all(axis=1)])
+            inside = (full @ payoffs.T <= 1.0 + FEASIBLE).all(axis=1)
+            regular = np.linalg.cond(left[keep[inside]]) < 1.0 / SINGULAR
+            points.append(full[inside][regular])
     found = np.vstack(points)
     _, first = np.unique(np.round(found, 8), axis=0, return_index=True)
     found = np.maximum(found[np.sort(first)], 0.0)
@@ -96,8 +105,8 @@ def _vertices(payoffs: NDArray[np.float64], own_first: bool) -> tuple[NDArray[np
 
 
 def _many_player(game: PolymatrixGame) -> list[Profile]:
+    game = _normalised(game)
     _, _, offsets = game.stacked
-    scale = game.payoff_range() or 1.0
     found: list[Profile] = []
     for sizes in itertools.product(*[range(1, size + 1) for size in game.sizes]):
         supports = [
@@ -108,29 +117,32 @@ def _many_player(game: PolymatrixGame) -> list[Profile]:
         for chunk in np.array_split(grid, -(-grid.shape[1] // BATCH), axis=1):
             actions = np.hstack([support[row] for support, row in zip(supports, chunk, strict=True)])
             left, right = indifference_systems(game, actions, sizes)
-            # Payoffs and probabilities of one size keep the systems well conditioned.
-            total = actions.shape[1]
-            left[:, :total, :total] /= scale
-            right[:, :total] /= scale
-            values, solvable = _solve_batch(left, right)
-            found.extend(_stable_profiles(game, actions, values, solvable, scale))
+            found.extend(_stable_profiles(game, actions, _solve(left, right)))
     return found
+
+
+def _normalised(game: PolymatrixGame) -> PolymatrixGame:
+    """The same game with payoffs of about the size of probabilities, and not moved by constants added to it."""
+    scale = game.payoff_range() or 1.0
+    own = []
+    for player, vector in enumerate(game.own):
+        means = [float(block.mean()) for (mover, _), block in game.pairs.items() if mover == player]
+        own.append((vector - vector.mean() - sum(means)) / scale)
+    return PolymatrixGame(tuple(own), {key: block / scale for key, block in game.pairs.items()})
 
 
 def _stable_profiles(
     game: PolymatrixGame,
     actions: NDArray[np.intp],
-    values: NDArray[np.floating],
-    solvable: NDArray[np.bool_],
-    scale: float,
+    values: NDArray[np.float64],
 ) -> list[Profile]:
     """Those solutions that are mixtures from which nobody gains by leaving the support."""
     own, matrix, offsets = game.stacked
     total = actions.shape[1]
-    keep = solvable & (values[:, :total] >= -FEASIBLE).all(axis=1)
+    keep = (values[:, :total] >= -FEASIBLE).all(axis=1)
     flat = np.zeros((int(keep.sum()), len(own)))
     np.put_along_axis(flat, actions[keep], np.maximum(values[keep, :total], 0.0), axis=1)
-    payoffs = (own + flat @ matrix.T) / scale
+    payoffs = own + flat @ matrix.T
     best = np.maximum.reduceat(payoffs, offsets[:-1], axis=1)
     stable = (best <= values[keep, total:] + 1e-8).all(axis=1)
     return [
@@ -140,24 +152,17 @@ def _stable_profiles(
     ]
 
 
-def _solve_batch(
-    left: NDArray[np.float64], right: NDArray[np.float64]
-) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
-    """Solve (B, n, n) systems; the second array tells which had a solution."""
-    solvable = np.ones(len(left), dtype=bool)
-    try:
-        return np.linalg.solve(left, right[..., None])[..., 0], solvable
-    except np.linalg.LinAlgError:
-        # One singular system spoils the batch: put any regular matrix in the place of the singular ones.
-        solvable = np.asarray(np.abs(np.linalg.det(left)) > np.finfo(float).tiny)
-        left = np.where(solvable[:, None, None], left, np.eye(left.shape[1]))
-    try:
-        return np.linalg.solve(left, right[..., None])[..., 0], solvable
-    except np.linalg.LinAlgError:
-        solved = np.zeros_like(right)
-        for k in np.flatnonzero(solvable):
-            try:
-                solved[k] = np.linalg.solve(left[k], right[k])
-            except np.linalg.LinAlgError:
-                solvable[k] = False
-        return solved, solvable
+def _solve(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Solve (B, n, n) systems; those without a single solution get the least one by least squares.
+
+    Least squares treats all players and actions alike, where elimination would pick a solution by their order.
+    """
+    norms = np.linalg.norm(left, axis=2)
+    _, log_volume = np.linalg.slogdet(left)
+    singular = np.asarray(log_volume - np.log(np.where(norms > 0, norms, 1.0)).sum(axis=1) < np.log(SINGULAR))
+    values = np.empty_like(right)
+    values[~singular] = np.linalg.solve(left[~singular], right[~singular, :, None])[..., 0]
+    if singular.any():
+        inverse = np.linalg.pinv(left[singular], rcond=1e-10)
+        values[singular] = (inverse @ right[singular, :, None])[..., 0]
+    return values

@@ -53,16 +53,17 @@ def solve_exact(game: PolymatrixGame, config: ExactConfig) -> Solution:
         raise SolverError("selection 'potential' needs a potential game and this is none; use 'nash_product'")
     reduction = reduce_game(game)
     search = _Search(reduction.game, config)
+    worst = game.worst_payoffs()  # of the whole game: what a player could be left with, dominated or not
     for candidates, iterations, how in search.stages():
-        lifted = [reduction.lift(candidate) for candidate in candidates]
-        choice = select(game, lifted, config.selection)
+        choice = select(reduction.game, candidates, config.selection, worst)
         notes = how
         if choice.by_seat:
             if not search.last:
                 continue
             notes = f"{how}; {_SEAT_NOTE}"
+        weights = reduction.lift(choice.weights)
         return make_solution(
-            game, "exact", choice.weights, iterations=iterations, tolerance=config.tolerance, notes=notes
+            game, "exact", weights, iterations=iterations, tolerance=config.tolerance, notes=notes
         )
     best = reduction.lift(search.best)
     notes = "no equilibrium within the limits; this is the profile of least NashConv"

@@ -24,7 +24,7 @@ LONGEST_STEP = 2.0
 """In the length of (log-weights, lambda times the payoff range)."""
 
 GROWTH = 0.1
-"""Far out the branch is nearly straight: steps may grow by this share of the length of the log-weights."""
+"""Far out the branch is nearly straight: steps may grow by this share of the distance from the start."""
 
 LEAST_COSINE = 0.9
 """Between the directions at both ends of a step; below it the step was too long."""
@@ -107,7 +107,8 @@ class _Branch:
                 return rationality, steps
             self.logs, self._lam = point
             tangent = turned
-            length = min(1.5 * length, LONGEST_STEP + GROWTH * float(np.linalg.norm(self.logs)))
+            longest = LONGEST_STEP + GROWTH * float(np.linalg.norm(np.append(*point)))
+            length = min(1.5 * length, longest)
         return rationality if self._lam >= target else self._lam / self._scale, steps
 
     def _jacobian(self, logs: NDArray[np.float64], lam: float) -> NDArray[np.float64]:

@@ -11,9 +11,6 @@ from negotiation.solvers.selection import Profile
 MAX_SCAN_CELLS = 1_000_000
 """Most profiles that are scanned one by one; larger games are searched by best-response dynamics."""
 
-PURE_TOLERANCE = 1e-12
-"""Largest regret of a pure equilibrium, relative to the game's range: only rounding."""
-
 MAX_PURE = 2000
 """Most pure equilibria that are kept; more mean a degenerate game, where one is as good as another."""
 
@@ -39,7 +36,7 @@ def pure_equilibria(game: PolymatrixGame) -> tuple[list[Profile], bool]:
 
 def _scan(game: PolymatrixGame) -> NDArray[np.intp]:
     """(E, N) action indices of all pure equilibria."""
-    tolerance = PURE_TOLERANCE * game.payoff_range()
+    tolerance = game.payoff_resolution()
     stable = np.ones(game.sizes, dtype=bool)
     for player, values in enumerate(game.tensor()):
         stable &= values >= values.max(axis=player, keepdims=True) - tolerance
@@ -71,7 +68,7 @@ def best_response_dynamics(
         max_steps: bound on the steps of each start.
     """
     own, matrix, offsets = game.stacked
-    tolerance = PURE_TOLERANCE * game.payoff_range()
+    tolerance = game.payoff_resolution()
     profiles = np.unique(starts, axis=0)
     found: list[NDArray[np.intp]] = []
     for _ in range(max_steps):

@@ -15,9 +15,6 @@ from numpy.typing import NDArray
 
 from negotiation.metagame import PolymatrixGame
 
-EQUAL = 1e-12
-"""Payoffs closer than this, relative to the game's range, are the same payoff seen through rounding."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reduction:
@@ -25,27 +22,22 @@ class Reduction:
 
     Attributes:
         game: the reduced game.
-        groups: for each player and each reduced action, the original actions it stands for.
-        sizes: (K_1, ..., K_N) of the original game.
+        shares: for each player (reduced actions, K_i): how the weight of a reduced action is shared between the
+            original actions it stands for; rows sum to 1.
     """
 
     game: PolymatrixGame
-    groups: tuple[tuple[NDArray[np.intp], ...], ...]
-    sizes: tuple[int, ...]
+    shares: tuple[NDArray[np.float64], ...]
 
     def lift(self, weights: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.float64], ...]:
-        """Weights on the original game: equal shares within a group, 0 on what was dominated."""
-        lifted = []
-        for vector, groups, size in zip(weights, self.groups, self.sizes, strict=True):
-            full = np.zeros(size)
-            for weight, group in zip(vector, groups, strict=True):
-                full[group] = weight / len(group)
-            lifted.append(full)
-        return tuple(lifted)
+        """Weights on the original game: equal shares between duplicates, 0 on what was dominated."""
+        return tuple(vector @ shares for vector, shares in zip(weights, self.shares, strict=True))
 
 
 def reduce_game(game: PolymatrixGame) -> Reduction:
     """Merge duplicates and drop strictly dominated actions until neither is left.
+
+    All players' actions are looked at in the same game before any is taken out, so that seats do not matter.
 
     Example:
         >>> game = PolymatrixGame.from_bimatrix([[3, 0], [5, 1], [5, 1]], [[3, 5], [0, 1], [0, 1]])
@@ -53,25 +45,23 @@ def reduce_game(game: PolymatrixGame) -> Reduction:
         >>> reduced.game.sizes, [weights.tolist() for weights in reduced.lift([np.ones(1), np.ones(1)])]
         ((1, 1), [[0.0, 0.5, 0.5], [0.0, 1.0]])
     """
-    tolerance = EQUAL * game.payoff_range()
-    groups = [[np.array([action], dtype=np.intp) for action in range(size)] for size in game.sizes]
-    reduced, changed = game, True
-    while changed:
-        changed = False
-        for player in range(game.n_players):
-            kept = _undominated(reduced, player, tolerance)
-            labels = _duplicate_labels(reduced, player, tolerance)
-            firsts = [int(action) for action in np.flatnonzero(kept) if labels[action] == action]
-            if len(firsts) == reduced.sizes[player]:
-                continue
-            groups[player] = [
-                np.concatenate([groups[player][other] for other in np.flatnonzero(labels == first)])
-                for first in firsts
-            ]
-            actions = [np.arange(size, dtype=np.intp) for size in reduced.sizes]
-            actions[player] = np.array(firsts, dtype=np.intp)
-            reduced, changed = reduced.restrict(actions), True
-    return Reduction(reduced, tuple(tuple(player_groups) for player_groups in groups), game.sizes)
+    tolerance = game.payoff_resolution()
+    players = range(game.n_players)
+    shares = [np.eye(size) for size in game.sizes]
+    while True:
+        before = game.sizes
+        labels = [_duplicate_labels(game, player, tolerance) for player in players]
+        for player in players:
+            firsts = np.unique(labels[player])
+            shares[player] = np.stack(
+                [shares[player][labels[player] == first].mean(axis=0) for first in firsts]
+            )
+        game = game.restrict([np.unique(labels[player]) for player in players])
+        kept = [np.flatnonzero(_undominated(game, player, tolerance)) for player in players]
+        shares = [shares[player][kept[player]] for player in players]
+        game = game.restrict(kept)
+        if game.sizes == before:
+            return Reduction(game, tuple(shares))
 
 
 def _undominated(game: PolymatrixGame, player: int, tolerance: float) -> NDArray[np.bool_]:

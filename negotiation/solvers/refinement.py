@@ -64,12 +64,16 @@ def on_supports(game: PolymatrixGame, supports: Sequence[NDArray[np.intp]]) -> P
 def refine(game: PolymatrixGame, weights: Profile, thresholds: Sequence[float] = (1e-9,)) -> Profile:
     """The best by NashConv of the weights themselves and of the solutions on their supports.
 
+    Weights that are exact to rounding stay as they are: another solution on their supports is no better.
+
     Args:
         game: the game.
         weights: an approximate equilibrium.
         thresholds: an action is in the support if its weight exceeds the threshold; each is tried.
     """
     best, best_conv = weights, game.nash_conv(weights)
+    if best_conv <= game.payoff_resolution():
+        return weights
     tried: set[bytes] = set()
     for threshold in thresholds:
         supports = [np.flatnonzero(vector > threshold) for vector in weights]

@@ -42,15 +42,26 @@ class Choice:
     by_seat: bool
 
 
-def select(game: PolymatrixGame, candidates: Sequence[Profile], rule: Selection) -> Choice:
+def select(
+    game: PolymatrixGame,
+    candidates: Sequence[Profile],
+    rule: Selection,
+    worst: NDArray[np.float64] | None = None,
+) -> Choice:
     """Take one of the candidates, all of them equilibria of ``game``.
+
+    Args:
+        game: the payoffs; merge duplicates before, so that they do not change how ties are broken.
+        candidates: equilibria to choose from.
+        rule: what is maximised first.
+        worst: (N,) disagreement point; none: the lowest payoffs of ``game``.
 
     Raises:
         SolverError: if there is no candidate, or the rule is ``"potential"`` and the game has none.
     """
     if not candidates:
         raise SolverError("no equilibrium to choose from; raise the solver's limits")
-    criteria = _criteria(game, rule)
+    criteria = _criteria(game, rule, game.worst_payoffs() if worst is None else worst)
     ranks = _seat_ranks(game)
     remaining = _distinct(candidates)
     first: Profile | None = None
@@ -72,10 +83,11 @@ def select(game: PolymatrixGame, candidates: Sequence[Profile], rule: Selection)
     return Choice(first, by_seat=True)
 
 
-def _criteria(game: PolymatrixGame, rule: Selection) -> list[Callable[[Profile], float]]:
+def _criteria(
+    game: PolymatrixGame, rule: Selection, worst: NDArray[np.float64]
+) -> list[Callable[[Profile], float]]:
     """What is maximised, in order; each criterion only tells what the ones before it left tied."""
-    worst = game.worst_payoffs()
-    scale = max(game.payoff_range(), np.finfo(float).tiny)
+    scale = game.payoff_range() or 1.0
 
     def gains(profile: Profile) -> NDArray[np.float64]:
         difference: NDArray[np.float64] = np.maximum((game.expected_payoffs(profile) - worst) / scale, 0.0)
@@ -140,7 +152,7 @@ def _seat_ranks(game: PolymatrixGame) -> list[int]:
 
 def _signature(game: PolymatrixGame, player: int) -> tuple[object, ...]:
     """Everything about a player's place in the game that does not name a seat nor move with a constant."""
-    scale = max(game.payoff_range(), np.finfo(float).tiny)
+    scale = game.payoff_range() or 1.0
 
     def rounded(values: NDArray[np.float64]) -> tuple[float, ...]:
         return tuple((np.round(values / scale, 9) + 0.0).ravel())
