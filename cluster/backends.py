@@ -7,21 +7,26 @@ from time import monotonic
 from typing import Protocol
 
 import numpy as np
-from agents.batching import Backend, Session
 from numpy.typing import NDArray
 
-from agents.models.protocol import Generation, GenerationRequest, Score, ScoringRequest
+from agents.backend import Backend, LocalBackend
+from agents.batching import Session
+from agents.embedding import load_embedder
+from agents.models.config import OpenAIConfig, load_model
+from agents.models.protocol import Generation, GenerationRequest, LanguageModel, Score, ScoringRequest
+from cluster.config import RunConfig
+from cluster.speakers import model_of, provenance, speakers
 
 
 class RunBackend(Backend, Protocol):
     """A backend with models loaded; models are named by culture.
 
     Attributes:
-        embedder: name of its embedder, for records.
+        embedder_name: of its embedder, for records.
         provenance: model name, adapters and versions, for records.
     """
 
-    embedder: str
+    embedder_name: str
     provenance: dict[str, str]
 
     def close(self) -> None:
@@ -74,3 +79,25 @@ class MeteredBackend:
         scores = await self._inner.score(model, requests)
         self._told(model, len(requests), 0, monotonic() - began)
         return scores
+
+
+class SerialBackend(LocalBackend):
+    """All models of a run in this process.
+
+    One copy of a local model carries all adapters. Servers are asked for all cultures at once.
+
+    Raises:
+        ModelError: if a model or adapter cannot be loaded as configured.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        voices = speakers(config)
+        models: dict[str, LanguageModel]
+        if isinstance(config.model, OpenAIConfig):
+            models = {voice.culture: load_model(model_of(config, [voice])) for voice in voices}
+        else:
+            models = dict.fromkeys((voice.culture for voice in voices), load_model(model_of(config, voices)))
+        embedder = load_embedder(config.embedder, device="cpu", num_threads=config.resources.threads)
+        super().__init__(models, embedder, workers=len(set(map(id, models.values()))))
+        self.embedder_name = embedder.name
+        self.provenance = provenance(voices, next(iter(models.values())).name)

@@ -18,8 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agents.batching import Backend, LockstepBatcher, Session
-
+from agents.backend import Backend
+from agents.batching import LockstepBatcher, Session
 from agents.culture_agent import CultureAgent
 from agents.cultures import get_culture
 from agents.prompts import PromptSet
@@ -68,6 +68,7 @@ class Engine:
     view: View
     meters: Meters = field(default_factory=NoMeters)
     state: RunState = field(init=False)
+    _planned: dict[str, PlannedNegotiation] = field(init=False)
     _rows: dict[str, Row] = field(default_factory=dict)
     _failures: dict[str, Failure] = field(default_factory=dict)
     _counts: dict[str, _Count] = field(default_factory=dict)
@@ -78,6 +79,7 @@ class Engine:
     _seconds: float = 0.0
 
     def __post_init__(self) -> None:
+        self._planned = {planned.id: planned for planned in self.plan}
         for planned in self.plan:
             if self.folder.is_finished(planned.id):
                 self._rows[planned.id] = Row.of(self.folder.read_record(planned.id))
@@ -104,7 +106,8 @@ class Engine:
         Raises:
             RunError: if the run folder cannot be written or actors are beyond restarting.
         """
-        batcher = LockstepBatcher(MeteredBackend(backend, self._on_batch), self.config.concurrency)
+        metered = MeteredBackend(backend, self._on_batch)
+        batcher: LockstepBatcher[NegotiationRecord] = LockstepBatcher(metered, self.config.concurrency)
         prompts = PromptSet.load(None if self.config.prompts is None else Path(self.config.prompts))
         jobs = (
             (planned.id, partial(self._negotiate, planned, prompts, embedder, provenance))
@@ -210,7 +213,7 @@ class Engine:
     def _on_done(self, key: str, outcome: NegotiationRecord | BaseException) -> None:
         """Keep what came of a negotiation; a folder that cannot be written ends the run."""
         self.state.running.pop(key, None)
-        planned = next(planned for planned in self.plan if planned.id == key)
+        planned = self._planned[key]
         try:
             if isinstance(outcome, NegotiationRecord):
                 self._keep(planned, outcome)

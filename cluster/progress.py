@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from negotiation.oracle import Concluded, NegotiationEvent, Opened, RoundFinished
 
 if TYPE_CHECKING:
-    from rich.console import Console, Group
+    from rich.console import Console, Group, RenderableType
     from rich.live import Live
     from rich.progress import Progress
 
@@ -201,7 +201,11 @@ class LiveView:
             table.add_row(Text(standing.topic), str(standing.rounds), show_gains(standing.gains), nash_conv)
         more = len(state.running) - SHOWN_NEGOTIATIONS
         foot = f"{state.tokens_per_s:,.0f} tokens/s, {len(state.running)} running, {state.failed} failed"
-        parts = [table, Text(f"... and {more} more" if more > 0 else ""), Text(foot, style="dim")]
+        parts: list[RenderableType] = [
+            table,
+            Text(f"... and {more} more" if more > 0 else ""),
+            Text(foot, style="dim"),
+        ]
         return Group(self._progress, *parts) if self._progress is not None else Group(*parts)
 
 

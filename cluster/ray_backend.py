@@ -1,7 +1,7 @@
 """Models in Ray actors: one a culture with that culture's adapter, and one embedder.
 
-The actors are shells round plain classes of ``agents``; they add a name, a place and restarts, nothing else. Batches
-go to all actors at once and are awaited together, one at a time for each actor, so nothing piles up.
+The actors are shells round plain classes of ``agents``; they add a name, a place and restarts, nothing else.
+Batches go to all actors at once and are awaited together, one at a time for each actor, so nothing piles up.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ QUIET_THREADS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 class CultureActor:
     """A language model that speaks for one culture.
 
-    It is loaded at the first call and not at birth: an error then is an answer like any other, and a restarted actor
-    loads by itself.
+    It is loaded at the first call and not at birth: an error then is an answer like any other, and a restarted
+    actor loads by itself.
     """
 
     def __init__(self, culture: str, adapter: str | None, config: ModelConfig) -> None:
@@ -80,7 +80,7 @@ class EmbedderActor:
     def _embedder(self) -> SentenceEmbedder:
         from agents.embedding import load_embedder
 
-        return load_embedder(self._name, threads=self._threads)
+        return load_embedder(self._name, device="cpu", num_threads=self._threads)
 
     def name(self) -> str:
         """Of the embedder; answering also tells that it is loaded."""
@@ -94,8 +94,8 @@ class EmbedderActor:
 def connect(resources: ResourcesConfig, address: str | None = None, dashboard: bool = False) -> bool:
     """Connect to a Ray cluster, or start a local one; nothing happens if there is a connection already.
 
-    A local cluster listens on all interfaces, so it gets a token of its own that only its processes know. For a cluster
-    by address the surroundings say how to authenticate (``RAY_AUTH_MODE``, ``RAY_AUTH_TOKEN``).
+    A local cluster listens on all interfaces, so it gets a token of its own that only its processes know. For a
+    cluster by address the environment says how to authenticate (``RAY_AUTH_MODE``, ``RAY_AUTH_TOKEN``).
 
     Returns:
         Whether this call connected, and so is the one to disconnect.
@@ -130,7 +130,7 @@ def connect(resources: ResourcesConfig, address: str | None = None, dashboard: b
 def share(total: float, actors: int) -> float:
     """An equal part of some CPUs or GPUs for each of several actors, at most one, so that all fit.
 
-    GPUs cannot be split across an actor's border: with 2 GPUs and 3 actors one GPU has two of them, so each gets a half.
+    A GPU is shared by whole actors: with 2 GPUs and 3 actors one GPU has two of them, so each gets a half.
 
     >>> share(2, 3), share(1, 4), share(8, 3), share(0, 3)
     (0.5, 0.25, 1.0, 0.0)
@@ -170,7 +170,7 @@ class RayBackend:
         except BaseException:
             self.close()
             raise
-        self.embedder = names.pop("embedder")
+        self.embedder_name = names.pop("embedder")
         self.provenance = provenance(voices, next(iter(names.values())))
 
     def _start(
@@ -198,7 +198,8 @@ class RayBackend:
         began = time.monotonic()
         try:
             names = ray.get(
-                [actor.name.remote() for actor in self._actors.values()], timeout=self._resources.start_timeout_s
+                [actor.name.remote() for actor in self._actors.values()],
+                timeout=self._resources.start_timeout_s,
             )
         except GetTimeoutError as error:
             raise RunError(
@@ -212,15 +213,18 @@ class RayBackend:
 
     async def generate(self, model: str, requests: list[GenerationRequest]) -> list[Generation]:
         """One generation a request, by the actor of that culture."""
-        return await self._call(model, "generate", requests)
+        replies: list[Generation] = await self._call(model, "generate", requests)
+        return replies
 
     async def score(self, model: str, requests: list[ScoringRequest]) -> list[Score]:
         """One score a request, by the actor of that culture."""
-        return await self._call(model, "score", requests)
+        scores: list[Score] = await self._call(model, "score", requests)
+        return scores
 
     async def embed(self, texts: list[str]) -> NDArray[np.float64]:
         """(n, D) for n texts."""
-        return await self._call("embedder", "embed", texts)
+        vectors: NDArray[np.float64] = await self._call("embedder", "embed", texts)
+        return vectors
 
     async def _call(self, name: str, method: str, batch: Sequence[Any]) -> Any:
         try:
@@ -238,12 +242,12 @@ class RayBackend:
 
 
 def _plain(who: str, error: RayError, resources: ResourcesConfig) -> Exception:
-    """What went wrong without Ray's wrapping: an error of the actor's own as it was raised, a lost actor in words."""
+    """What went wrong without Ray's wrapping: an error of the actor's own as raised, a lost actor in words."""
     if isinstance(error, RayTaskError) and isinstance(error.cause, Exception):
         return error.cause
     reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return RunError(
         f"{who} was lost and could not be had again in {resources.restarts} restarts ({reason.rstrip('.')});"
-        " look at the logs in /tmp/ray/session_latest/logs, give actors more memory or take a smaller --concurrency,"
-        " then --resume"
+        " look at the logs in /tmp/ray/session_latest/logs, give actors more memory or take a smaller"
+        " --concurrency, then --resume"
     )

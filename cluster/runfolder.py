@@ -173,8 +173,10 @@ class RunFolder:
 
     def _check_settings(self, settings: Mapping[str, Any]) -> None:
         saved = read_settings(self.path)
-        fixed = [{key: tree[key] for key in tree if key not in FREE_ON_RESUME} for tree in (saved, settings)]
-        lines = differences(*fixed)
+        old, new = (
+            {key: tree[key] for key in tree if key not in FREE_ON_RESUME} for tree in (saved, settings)
+        )
+        lines = differences(old, new)
         if lines:
             shown = "\n  ".join(lines[:12] + ([f"and {len(lines) - 12} more"] if len(lines) > 12 else []))
             raise RunError(
@@ -300,7 +302,8 @@ def check_version(path: Path) -> None:
     if version != LAYOUT_VERSION:
         raise RecordError(
             f"{path} was made by Concordat {program} with run layout {version};"
-            f" this is Concordat {__version__} with layout {LAYOUT_VERSION}; use that version, or begin a new run with another --out"
+            f" this is Concordat {__version__} with layout {LAYOUT_VERSION};"
+            " use that version, or begin a new run with another --out"
         )
 
 

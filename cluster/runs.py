@@ -48,7 +48,7 @@ def _run(config: RunConfig, engine: Engine, way: Way) -> None:
         backend = _backend(config, engine.folder, way)
         engine.meters = _meters(engine.folder, way)
         began = True
-        asyncio.run(engine.run(backend, backend.embedder, backend.provenance))
+        asyncio.run(engine.run(backend, backend.embedder_name, backend.provenance))
     finally:
         if not began and engine.folder.is_new:
             engine.folder.discard()

@@ -41,13 +41,14 @@ def speakers(config: RunConfig) -> tuple[Speaker, ...]:
             f"adapters: {', '.join(strangers)} takes no part in this run;"
             f" its cultures are {', '.join(config.cultures)}"
         )
-    known: dict[str, str]
-    if isinstance(config.model, BundledConfig):
-        known = dict.fromkeys(bundled_adapters(), SHIPPED)
-    else:
-        known = dict(config.model.adapters)
-    known |= config.adapters
+    known = _own_adapters(config.model) | config.adapters
     return tuple(Speaker(culture, known.get(culture)) for culture in config.cultures)
+
+
+def _own_adapters(model: ModelConfig) -> dict[str, str]:
+    if isinstance(model, BundledConfig):
+        return dict.fromkeys(bundled_adapters(), SHIPPED)
+    return dict(model.adapters)
 
 
 def model_of(config: RunConfig, voices: Sequence[Speaker]) -> ModelConfig:

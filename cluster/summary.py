@@ -24,6 +24,7 @@ class Row:
     Attributes:
         id: of the negotiation.
         topic: id of the topic.
+        question: its text.
         category: of the topic.
         rounds: played.
         converged: whether it ended in an equilibrium that no fresh proposal upsets.
@@ -37,6 +38,7 @@ class Row:
 
     id: str
     topic: str
+    question: str
     category: str
     rounds: int
     converged: bool
@@ -54,6 +56,7 @@ class Row:
         return cls(
             id=record.negotiation_id,
             topic=record.topic.id,
+            question=record.topic.text,
             category=record.topic.category,
             rounds=len(record.rounds),
             converged=record.converged,
@@ -176,10 +179,11 @@ class RunSummary:
 def summary_table(summary: RunSummary) -> Table:
     """The table at the end: a row a negotiation, or a row a category in long runs."""
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, expand=True)
     long = len(summary.rows) > SHOWN_ROWS
-    table.add_column("category" if long else "topic", overflow="ellipsis", no_wrap=True, max_width=44)
+    table.add_column("category" if long else "question", overflow="ellipsis", no_wrap=True, ratio=1)
     headings = ("negotiations", "converged", "rounds", "guidelines", "NashConv", "moved")
     for heading in headings if long else headings[1:]:
         table.add_column(heading, justify="right", no_wrap=True)
@@ -189,7 +193,7 @@ def summary_table(summary: RunSummary) -> Table:
     else:
         groups = {row.id: [row] for row in summary.rows}
     for name, rows in groups.items():
-        label = name if long else rows[0].topic
+        label = Text(name if long else rows[0].question)
         table.add_row(label, *_cells(rows) if long else _cells(rows)[1:])
     return table
 

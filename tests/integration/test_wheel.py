@@ -15,7 +15,9 @@ PACKAGES = ("negotiation", "agents", "rewriter", "cluster")
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    done = subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(
+        [str(word) for word in command], cwd=cwd, capture_output=True, text=True, timeout=240
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -44,10 +46,15 @@ def test_installed_wheel_imports_and_answers(wheel: Path, tmp_path: Path) -> Non
     run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel, cwd=tmp_path)
     # Third-party packages come from this environment; a path line does not read the .pth files in that folder, so an
     # editable install of the source tree there stays out.
-    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).strip())
+    site = Path(
+        run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).strip()
+    )
     (site / "third_party.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     places = run(
-        python, "-c", f"import {', '.join(PACKAGES)}; print(negotiation.__file__, cluster.__file__)", cwd=tmp_path
+        python,
+        "-c",
+        f"import {', '.join(PACKAGES)}; print(negotiation.__file__, cluster.__file__)",
+        cwd=tmp_path,
     )
     assert all(Path(place).is_relative_to(site) for place in places.split())
     assert "0.1.0" in run(tmp_path / "env" / "bin" / "concordat", "--version", cwd=tmp_path)
