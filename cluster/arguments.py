@@ -56,7 +56,7 @@ def settings_of_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for flag, (*parents, last) in _FIELD_OF_FLAG.items():
         value = flags.get(flag)
-        if value is not None and value != []:
+        if value is not None and value != () and value != []:
             branch = tree
             for part in parents:
                 branch = branch.setdefault(part, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from agents.backend import Backend, LocalBackend
 from agents.batching import Session
 from agents.embedding import load_embedder
 from agents.models.config import OpenAIConfig, load_model
+from agents.models.openai_model import OpenAIModel
 from agents.models.protocol import Generation, GenerationRequest, LanguageModel, Score, ScoringRequest
 from cluster.config import RunConfig
 from cluster.speakers import model_of, provenance, speakers
@@ -51,10 +53,29 @@ class SessionEmbedder:
         return await self._session.embed(list(texts))
 
 
-class MeteredBackend:
-    """Passes batches on and tells of each that came back: model, requests, tokens, seconds."""
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch that came back.
 
-    def __init__(self, inner: Backend, told: Callable[[str, int, int, float], None]) -> None:
+    Attributes:
+        model: culture it was sent for, or ``"embedder"``.
+        requests: or texts.
+        prompt_tokens: read, of generations.
+        tokens: generated.
+        seconds: until the answer.
+    """
+
+    model: str
+    requests: int
+    prompt_tokens: int
+    tokens: int
+    seconds: float
+
+
+class MeteredBackend:
+    """Passes batches on and tells of each that came back."""
+
+    def __init__(self, inner: Backend, told: Callable[[Batch], None]) -> None:
         self._inner = inner
         self._told = told
 
@@ -62,22 +83,23 @@ class MeteredBackend:
         """One generation a request."""
         began = monotonic()
         replies = await self._inner.generate(model, requests)
-        tokens = sum(reply.generated_tokens for reply in replies)
-        self._told(model, len(requests), tokens, monotonic() - began)
+        read = sum(reply.prompt_tokens for reply in replies)
+        written = sum(reply.generated_tokens for reply in replies)
+        self._told(Batch(model, len(requests), read, written, monotonic() - began))
         return replies
 
     async def embed(self, texts: list[str]) -> NDArray[np.float64]:
         """(n, D) for n texts."""
         began = monotonic()
         vectors = await self._inner.embed(texts)
-        self._told("embedder", len(texts), 0, monotonic() - began)
+        self._told(Batch("embedder", len(texts), 0, 0, monotonic() - began))
         return vectors
 
     async def score(self, model: str, requests: list[ScoringRequest]) -> list[Score]:
         """One score a request."""
         began = monotonic()
         scores = await self._inner.score(model, requests)
-        self._told(model, len(requests), 0, monotonic() - began)
+        self._told(Batch(model, len(requests), 0, 0, monotonic() - began))
         return scores
 
 
@@ -99,5 +121,12 @@ class SerialBackend(LocalBackend):
             models = dict.fromkeys((voice.culture for voice in voices), load_model(model_of(config, voices)))
         embedder = load_embedder(config.embedder, device="cpu", num_threads=config.resources.threads)
         super().__init__(models, embedder, workers=len(set(map(id, models.values()))))
+        self._open = [model for model in models.values() if isinstance(model, OpenAIModel)]
         self.embedder_name = embedder.name
         self.provenance = provenance(voices, next(iter(models.values())).name)
+
+    def close(self) -> None:
+        """Let worker threads end and connections close."""
+        super().close()
+        for model in self._open:
+            model.close()

@@ -13,7 +13,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from agents.batching import LockstepBatcher, Session
 from agents.culture_agent import CultureAgent
 from agents.cultures import get_culture
 from agents.prompts import PromptSet
-from cluster.backends import MeteredBackend, SessionEmbedder
+from cluster.backends import Batch, MeteredBackend, SessionEmbedder
 from cluster.config import RunConfig
 from cluster.metrics import Meters, NoMeters
 from cluster.plan import PlannedNegotiation
@@ -77,6 +77,8 @@ class Engine:
     _fatal: Exception | None = None
     _task: asyncio.Task[None] | None = None
     _seconds: float = 0.0
+    _earlier_tokens: int = 0
+    _earlier_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self._planned = {planned.id: planned for planned in self.plan}
@@ -85,9 +87,11 @@ class Engine:
                 self._rows[planned.id] = Row.of(self.folder.read_record(planned.id))
         for event in self.folder.read_events():
             if event.get("event") in ("negotiation_finished", "negotiation_failed"):
-                self._counts[event["negotiation_id"]] = _Count(
-                    event.get("replies", 0), event.get("malformed", 0)
-                )
+                count = _Count(event.get("replies", 0), event.get("malformed", 0))
+                self._counts[event["negotiation_id"]] = count
+            elif event.get("event") in ("run_ended", "run_interrupted"):
+                self._earlier_tokens += event.get("tokens", 0)
+                self._earlier_seconds += event.get("seconds", 0.0)
         self.state = RunState(total=len(self.plan), finished=len(self._rows))
 
     @property
@@ -128,7 +132,8 @@ class Engine:
         finally:
             self._seconds = self.state.seconds
             self.view.stop(self.state)
-        self.folder.append_event({"event": "run_interrupted" if self._interrupted else "run_ended"})
+        ended = "run_interrupted" if self._interrupted else "run_ended"
+        self.folder.append_event({"event": ended, "tokens": self.state.tokens, "seconds": self._seconds})
         if isinstance(self._fatal, RunError):
             raise self._fatal
 
@@ -195,19 +200,11 @@ class Engine:
         self.meters.running(len(self.state.running))
         self.view.update(self.state)
 
-    def _on_batch(self, model: str, requests: int, tokens: int, seconds: float) -> None:
-        self.state.tokens += tokens
+    def _on_batch(self, batch: Batch) -> None:
+        self.state.tokens += batch.tokens
         self.state.batches += 1
-        self.meters.batch(model, requests, tokens, seconds)
-        self.folder.append_event(
-            {
-                "event": "batch",
-                "model": model,
-                "requests": requests,
-                "tokens": tokens,
-                "seconds": round(seconds, 6),
-            }
-        )
+        self.meters.batch(batch.model, batch.requests, batch.tokens, batch.seconds)
+        self.folder.append_event({"event": "batch", **asdict(batch)})
         self.view.update(self.state)
 
     def _on_done(self, key: str, outcome: NegotiationRecord | BaseException) -> None:
@@ -305,8 +302,8 @@ class Engine:
             failures=tuple(self._failures[key] for key in order if key in self._failures),
             replies=sum(count.replies for count in counts),
             malformed=sum(count.malformed for count in counts),
-            tokens=self.state.tokens,
-            seconds=self._seconds,
+            tokens=self._earlier_tokens + self.state.tokens,
+            seconds=self._earlier_seconds + self._seconds,
             interrupted=self._interrupted,
             stopped_by=str(self._fatal or ""),
         )

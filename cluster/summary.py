@@ -90,8 +90,8 @@ class RunSummary:
         failures: those that ended with an error in this session.
         replies: of models in this run, as far as counted.
         malformed: how many of these had to be thrown away.
-        tokens: generated in this session.
-        seconds: of this session, from the first model call to the last record.
+        tokens: generated, in all sessions of the run.
+        seconds: from the first model call of a session to its last record, all sessions together.
         interrupted: whether it was stopped before its end.
         stopped_by: why the run was given up, if it was; empty otherwise.
         report: where the report is; None if there is none.
@@ -126,7 +126,7 @@ class RunSummary:
 
     @property
     def tokens_per_s(self) -> float | None:
-        """Generated tokens a second in this session; None if nothing was generated."""
+        """Generated tokens a second; None if nothing was generated."""
         return self.tokens / self.seconds if self.tokens and self.seconds > 0 else None
 
     def headline(self) -> dict[str, Any]:

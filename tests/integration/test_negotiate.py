@@ -277,7 +277,7 @@ def test_a_run_in_use_of_other_settings_or_another_version(
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_is_completed_by_resume(
-    stop: signal.Signals, settings: Path, server: ModelServer, tmp_path: Path
+    stop: signal.Signals, concordat: Command, settings: Path, server: ModelServer, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     server.delay_s = 0.05
@@ -300,11 +300,8 @@ def test_a_stopped_run_is_completed_by_resume(
     before = _records(run)
     assert 1 <= len(before) < 3
     server.delay_s = 0.0
-    done = subprocess.run(
-        [*command, "--resume"], capture_output=True, text=True, env=environment, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["negotiations"] == 3
+    done = concordat("negotiate", "--out", run, "--resume", "--serial", "--json")
+    assert (done.status, done.json["negotiations"]) == (0, 3)
     assert before.items() <= _records(run).items()
 
 
@@ -323,7 +320,7 @@ def test_report_and_cultures(concordat: Command, settings: Path, tmp_path: Path)
 def test_help_is_quick_and_light() -> None:
     code = (
         "import sys; from cluster.cli import run_command; status = run_command(['negotiate', '--help']);"
-        "heavy = {'ray', 'torch', 'transformers', 'pyspiel', 'pydantic', 'numpy'} & set(sys.modules);"
+        "heavy = {'ray', 'torch', 'transformers', 'pyspiel', 'numpy'} & set(sys.modules);"
         "assert not heavy, heavy; sys.exit(status)"
     )
     environment = os.environ | {"PYTHONPATH": os.getcwd()}
