@@ -17,6 +17,10 @@ Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")]
 DType = Literal["auto", "float32", "bfloat16", "float16", "autocast"]
 
 
+def _no_thinking() -> dict[str, JsonValue]:
+    return {"enable_thinking": False}
+
+
 class _LocalModelConfig(BaseModel):
     """Settings of every model that runs in this process."""
 
@@ -57,7 +61,7 @@ class TransformersConfig(_LocalModelConfig):
         default_factory=dict, description="adapter name (say, a culture id) to its PEFT folder or hub name"
     )
     chat_template_options: dict[str, JsonValue] = Field(
-        default_factory=lambda: {"enable_thinking": False},
+        default_factory=_no_thinking,
         description="variables handed to the chat template; templates that do not know one ignore it",
     )
 
