@@ -124,7 +124,7 @@ def test_the_bundled_model_is_found_or_its_absence_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bundled, "BUNDLED_ROOT", tmp_path)
-    with pytest.raises(ModelError, match="bundled model is missing: no file .*concordat train bundle"):
+    with pytest.raises(ModelError, match=r"bundled model is missing: no file .*concordat train bundle"):
         bundled.bundled_model_path()
     with pytest.raises(ModelError, match="no adapter for culture 'confucian'; there are: none"):
         bundled.bundled_adapter_path("confucian")

@@ -193,7 +193,7 @@ def test_refusals_are_not_retried(server: Server, model: Callable[..., Any], sta
 
 def test_a_refused_request_is_the_requests_fault(server: Server, model: Callable[..., Any]) -> None:
     server.answers = [fault(400)]
-    with pytest.raises(ModelError, match="refuses a request .status 400"):
+    with pytest.raises(ModelError, match=r"refuses a request .status 400"):
         model().generate([REQUEST])
     assert len(server.bodies) == 1
 
@@ -306,7 +306,7 @@ def _scoring(tiny_model: Any, shifted: bool = False) -> Callable[[dict[str, Any]
         )
         if final:
             ids = ([3] if shifted else []) + ids + tokenizer(last["content"])["input_ids"]
-        with torch.no_grad():
+        with torch.no_grad(), tiny_model._model.disable_adapter():
             logprobs = base(torch.tensor([ids])).logits[0].log_softmax(-1)
         given = [None] + [
             {str(ids[k]): {"logprob": float(logprobs[k - 1, ids[k]]), "rank": 1, "decoded_token": "?"}}
@@ -330,7 +330,7 @@ def test_scores_equal_those_of_the_same_model_here(
 
 def test_servers_that_cannot_score(server: Server, model: Callable[..., Any], tiny_model: Any) -> None:
     request = ScoringRequest(REQUEST.messages, "No.")
-    with pytest.raises(ModelServerError, match="gives no prompt_logprobs.*vLLM"):
+    with pytest.raises(ModelServerError, match=r"gives no prompt_logprobs.*vLLM"):
         model().score([request])
     server.handle = _scoring(tiny_model, shifted=True)
     with pytest.raises(ModelServerError, match="renders a dialogue differently"):

@@ -25,8 +25,7 @@ from agents.models import (
 from agents.models.loading import check_adapter, weights_fingerprint
 from agents.models.sampling import sample
 from negotiation.errors import ModelError
-
-from .conftest import WINDOW, TinyModel, save_adapter, save_model, save_tokenizer
+from tests.unit.agents.tiny import WINDOW, TinyModel, save_adapter, save_model, save_tokenizer
 
 QUESTION = (Message("system", "You speak for the region."), Message("user", "Should schools teach religion?"))
 SHORT = (Message("user", "Why?"),)
@@ -311,7 +310,7 @@ def test_a_template_that_refuses_a_system_turn(tmp_path: Path) -> None:
     template = "{{ raise_exception('System role not supported') if messages[0].role == 'system' }}"
     tokenizer = save_tokenizer(tmp_path, template)
     save_model(tmp_path, len(tokenizer))
-    with pytest.raises(ModelError, match="refuses the dialogue .System role not supported"):
+    with pytest.raises(ModelError, match=r"refuses the dialogue .System role not supported"):
         load_model(TransformersConfig(path=str(tmp_path), device="cpu")).generate([ask()])
 
 
