@@ -2,9 +2,9 @@
 
 A figure here is a dictionary of plain values with ``data`` and ``layout`` as plotly.js takes them, and
 three keys of our own: ``alt`` (what it shows, in a sentence), ``height`` (pixels on a wide and on a narrow
-page) and ``narrow`` (layout values, by dotted path, that replace others on a narrow page). Colours are
-names of CSS custom properties, with an opacity after a slash if need be (``"--p0/0.5"``); the page puts in
-those of the light or the dark theme.
+page) and ``narrow`` (layout values, by dotted path, that replace others on a narrow page); a heat map also
+``cells`` (what its cells say when pointed at). Colours are names of CSS custom properties, with an opacity
+after a slash if need be (``"--p0/0.5"``); the page puts in those of the light or the dark theme.
 
 Texts by a model pass through ``label``: plotly reads markup in every text it draws.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from cluster.report.views import Clause, Negotiation
@@ -26,6 +27,7 @@ SHADES = (0.95, 0.5, 0.75, 0.32, 0.86, 0.42, 0.64, 0.25)
 """Opacities of the guidelines of one pool; neighbours differ clearly."""
 
 
+@lru_cache(maxsize=4096)
 def label(text: str, width: int = 200, lines: int = 1) -> str:
     """A text as plotly may draw it: without markup or control characters, wrapped, and cut after some lines.
 
@@ -40,7 +42,9 @@ def label(text: str, width: int = 200, lines: int = 1) -> str:
 
 def wrapped(text: str, width: int, lines: int) -> list[str]:
     """Lines of at most ``width`` characters; the last of ``lines`` ends with an ellipsis if there is more."""
-    found = textwrap.wrap("".join(c if c.isprintable() else " " for c in text), width=width) or [""]
+    # Far more than can be shown, so that a text of any length costs little.
+    start = "".join(c if c.isprintable() else " " for c in text[: 4 * width * lines])
+    found = textwrap.wrap(start, width=width) or [""]
     if len(found) <= lines:
         return found
     last = " ".join(found[lines - 1 :])[: width - 1].rstrip()
@@ -83,13 +87,11 @@ def pool_figure(item: Negotiation, player: int) -> Figure:
     for position, clause in enumerate(pool):
         if not any(clause.weights):
             continue
-        heading = f"{clause.code} {label(clause.content, 44, 3)}"
         data.append({
             "type": "scatter", "mode": "lines", "stackgroup": "pool", "name": clause.code,
             "x": list(range(len(item.stages))), "y": rounded(clause.weights),
             "line": {"width": 1.5, "color": "--surface"}, "fillcolor": f"{hue(player)}/{shade(position)}",
-            "text": [f"{heading}<br>{label(percent(weight))}" for weight in clause.weights],
-            "hoverinfo": "text",
+            "text": full_heading(clause), "hovertemplate": "%{text}<br>%{y:.1%}<extra></extra>",
         })  # fmt: skip
         notes.extend(_band_label(clause, base))
         base = [low + weight for low, weight in zip(base, clause.weights, strict=True)]
@@ -110,6 +112,11 @@ def pool_figure(item: Negotiation, player: int) -> Figure:
         },
         "narrow": {},
     }  # fmt: skip
+
+
+def full_heading(clause: Clause) -> str:
+    """Code and heading, for what shows when pointed at."""
+    return f"{clause.code} {label(clause.content, 44, 4)}"
 
 
 def _band_label(clause: Clause, base: Sequence[float]) -> list[Figure]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from cluster.report.figures import Figure, label, percent, rounded
+from cluster.report.figures import Figure, full_heading, label, percent, rounded
 from cluster.report.views import Clause, Negotiation, PairPayoffs
 
 NARROW_CELLS = 6
@@ -48,6 +48,8 @@ def payoff_figure(item: Negotiation, pair: PairPayoffs) -> Figure:
         f" with {columns[column].code}, which pays {pair.values[row, column]:.3f}.",
         "height": [_cell_height(rows, narrow=False) * len(rows) + bottom + 8,
                    _cell_height(rows, narrow=True) * len(rows) + deep + 8],
+        "cells": {"name": label(payee.name), "rows": [full_heading(clause) for clause in rows],
+                  "columns": [full_heading(clause) for clause in columns]},
         "data": [_heat(item, pair, low, high, {(r, c): p for r, c, p in held})],
         "layout": {
             "xaxis": {"tickvals": list(range(len(columns))), "ticktext": wide[1],
@@ -72,14 +74,6 @@ def _heat(
 ) -> Figure:
     rows, columns = item.pools[pair.row], item.pools[pair.column]
 
-    def hover(r: int, c: int) -> str:
-        mine, theirs = rows[r], columns[c]
-        return (
-            f"<b>{pair.values[r, c]:.3f}</b> to {label(item.sides[pair.payee].name)}<br>"
-            f"{mine.code} {label(mine.content, 44, 3)}<br>{theirs.code} {label(theirs.content, 44, 3)}<br>"
-            f"picked with probability {label(percent(mine.final * theirs.final))}"
-        )
-
     def cell(r: int, c: int) -> str:
         chance = held.get((r, c))
         return f"{pair.values[r, c]:.2f}" + (
@@ -93,7 +87,6 @@ def _heat(
         "text": [[cell(r, c) for c in range(len(columns))] for r in range(len(rows))],
         "textfont": {"size": 11},
         **({"texttemplate": "%{text}"} if _headed(rows, columns) else {}),
-        "hovertext": [[hover(r, c) for c in range(len(columns))] for r in range(len(rows))],
         "hoverinfo": "text",
     }  # fmt: skip
 

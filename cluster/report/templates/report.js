@@ -28,6 +28,11 @@
   function themed(spec, width, styles) {
     const copy = painted({ data: spec.data, layout: spec.layout }, "", styles);
     const narrow = width < NARROW;
+    if (spec.cells) { // what a heat map's cells say when pointed at, put together here to keep the page small
+      const { name, rows, columns } = spec.cells;
+      copy.data[0].hovertext = spec.data[0].z.map((line, r) =>
+        line.map((z, c) => `<b>${z.toFixed(3)}</b> to ${name}<br>${rows[r]}<br>${columns[c]}`));
+    }
     for (const [path, value] of Object.entries(narrow ? spec.narrow : {})) {
       if (path === "texts") { copy.data.forEach((trace) => delete trace.texttemplate); continue; }
       const keys = path.split(".");

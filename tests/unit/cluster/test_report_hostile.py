@@ -91,7 +91,7 @@ def test_figure_data_cannot_end_its_element_and_plotly_sees_no_markup(html, page
             yield value
 
     for text in texts(list(page.figures.values())):
-        assert set(re.findall(r"<[^>]*>?", text)) <= {"<b>", "</b>", "<br>"}, text
+        assert set(re.findall(r"<[^>]*>?", text)) <= {"<b>", "</b>", "<br>", "<extra>", "</extra>"}, text
 
 
 def test_policy_allows_our_two_scripts_alone(html, page):
