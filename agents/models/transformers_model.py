@@ -8,7 +8,7 @@ conditioned on the dialogue and on its own earlier tokens, and never on a copy o
 from __future__ import annotations
 
 import inspect
-import logging
+import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -36,8 +36,6 @@ from agents.models.protocol import Finish, Generation, GenerationRequest, Messag
 from agents.models.sampling import Budgets, RequestSampler
 from negotiation.errors import ModelError
 
-logger = logging.getLogger(__name__)
-
 _BASE = "__base__"
 """PEFT's name for no adapter in a mixed batch."""
 _MAX_LOGITS = 2**28
@@ -61,7 +59,7 @@ class _Prompt:
 
 
 class TransformersModel:
-    """A language model in this process.
+    """A language model in this process. Calls from several threads wait for each other.
 
     Args:
         config: model, adapters, device and batch size.
@@ -100,6 +98,8 @@ class TransformersModel:
         }
         self._inner_names: dict[str, str] = {}
         self._mixable = True
+        # Which adapter is active is state of the modules.
+        self._lock = threading.Lock()
         for adapter, path in config.adapters.items():
             self.add_adapter(adapter, path)
 
@@ -241,6 +241,22 @@ class TransformersModel:
     @contextmanager
     def _computing(self, chunk: Sequence[_Prompt]) -> Iterator[dict[str, Any]]:
         """Inference with the chunk's adapters switched on; gives further arguments for the call."""
+        with self._lock, self._adapting(chunk) as arguments:
+            cast: AbstractContextManager[Any] = nullcontext()
+            if self._config.dtype == "autocast":
+                cast = torch.autocast(self._device.type, dtype=torch.bfloat16)
+            try:
+                with torch.inference_mode(), cast:
+                    yield arguments
+            except torch.cuda.OutOfMemoryError as error:
+                raise ModelError(
+                    f"the GPU has no memory for {len(chunk)} sequences of {chunk[-1].length} tokens;"
+                    f" lower max_batch (now {self._config.max_batch})"
+                ) from error
+
+    @contextmanager
+    def _adapting(self, chunk: Sequence[_Prompt]) -> Iterator[dict[str, Any]]:
+        """Switches adapters on or off, or gives the argument that does so row by row."""
         names = {prompt.adapter for prompt in chunk}
         arguments: dict[str, Any] = {}
         adapting: AbstractContextManager[Any] = nullcontext()
@@ -255,17 +271,8 @@ class TransformersModel:
             arguments["adapter_names"] = [
                 _BASE if prompt.adapter is None else self._inner_names[prompt.adapter] for prompt in chunk
             ]
-        cast: AbstractContextManager[Any] = nullcontext()
-        if self._config.dtype == "autocast":
-            cast = torch.autocast(self._device.type, dtype=torch.bfloat16)
-        try:
-            with torch.inference_mode(), cast, adapting:
-                yield arguments
-        except torch.cuda.OutOfMemoryError as error:
-            raise ModelError(
-                f"the GPU has no memory for {len(chunk)} sequences of {chunk[-1].length} tokens;"
-                f" lower max_batch (now {self._config.max_batch})"
-            ) from error
+        with adapting:
+            yield arguments
 
     def _generate_chunk(
         self, chunk: Sequence[_Prompt], requests: Sequence[GenerationRequest]

@@ -17,6 +17,7 @@ import pytest
 
 from agents.models import GenerationRequest, Message, OpenAIConfig, ScoringRequest, load_model
 from negotiation.errors import ModelError, ModelServerError
+from tests.unit.agents.tiny import TinyModel
 
 Answer = tuple[int, dict[str, str], bytes]
 REQUEST = GenerationRequest(
@@ -292,11 +293,13 @@ def test_closing_ends_waits(server: Server, model: Callable[..., Any]) -> None:
     assert time.monotonic() - began < 10
 
 
-def _scoring(tiny_model: Any, shifted: bool = False) -> Callable[[dict[str, Any]], Answer]:
+def _scoring(tiny: TinyModel, shifted: bool = False) -> Callable[[dict[str, Any]], Answer]:
     """A server that gives prompt_logprobs as vLLM does, computed by the tiny model."""
     import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer, base = tiny_model._tokenizer, tiny_model._base
+    base = AutoModelForCausalLM.from_pretrained(tiny.path)
+    tokenizer = AutoTokenizer.from_pretrained(tiny.path)
 
     def handle(body: dict[str, Any]) -> Answer:
         *turns, last = body["messages"]
@@ -306,7 +309,7 @@ def _scoring(tiny_model: Any, shifted: bool = False) -> Callable[[dict[str, Any]
         )
         if final:
             ids = ([3] if shifted else []) + ids + tokenizer(last["content"])["input_ids"]
-        with torch.no_grad(), tiny_model._model.disable_adapter():
+        with torch.no_grad():
             logprobs = base(torch.tensor([ids])).logits[0].log_softmax(-1)
         given = [None] + [
             {str(ids[k]): {"logprob": float(logprobs[k - 1, ids[k]]), "rank": 1, "decoded_token": "?"}}
@@ -319,20 +322,20 @@ def _scoring(tiny_model: Any, shifted: bool = False) -> Callable[[dict[str, Any]
 
 
 def test_scores_equal_those_of_the_same_model_here(
-    server: Server, model: Callable[..., Any], tiny_model: Any
+    server: Server, model: Callable[..., Any], tiny: TinyModel, tiny_model: Any
 ) -> None:
-    server.handle = _scoring(tiny_model)
+    server.handle = _scoring(tiny)
     requests = [ScoringRequest(REQUEST.messages, text) for text in ("Trust grows slowly.", "No.")]
     for there, here in zip(model().score(requests), tiny_model.score(requests), strict=True):
         assert there.tokens == here.tokens
         assert there.token_logprobs == pytest.approx(here.token_logprobs, abs=1e-4)
 
 
-def test_servers_that_cannot_score(server: Server, model: Callable[..., Any], tiny_model: Any) -> None:
+def test_servers_that_cannot_score(server: Server, model: Callable[..., Any], tiny: TinyModel) -> None:
     request = ScoringRequest(REQUEST.messages, "No.")
     with pytest.raises(ModelServerError, match=r"gives no prompt_logprobs.*vLLM"):
         model().score([request])
-    server.handle = _scoring(tiny_model, shifted=True)
+    server.handle = _scoring(tiny, shifted=True)
     with pytest.raises(ModelServerError, match="renders a dialogue differently"):
         model().score([request])
     server.handle = lambda body: reply("x", prompt_logprobs=[None, 3])
