@@ -163,6 +163,12 @@ def gains_figure(item: Negotiation) -> Figure:
             "hoverinfo": "skip",
         })  # fmt: skip
     numbers = [entry.number for entry in item.rounds]
+    span = [0.6, (numbers[-1] if numbers else 1) + 0.4]
+    data.append({
+        "type": "scatter", "mode": "lines", "name": f"epsilon {item.epsilon:g}", "x": span,
+        "y": [item.epsilon] * 2,
+        "line": {"color": "--mark", "width": 1.5, "dash": "dash"}, "hoverinfo": "skip",
+    })  # fmt: skip
     return {
         "alt": "Gain of the best candidate of each side by round; a guideline is added at"
         f" {item.epsilon:g} or more.",
@@ -170,13 +176,8 @@ def gains_figure(item: Negotiation) -> Figure:
         "data": data,
         "layout": {
             "xaxis": {"tickvals": numbers, "title": {"text": "round"}, "showgrid": False,
-                      "range": [0.6, (numbers[-1] if numbers else 1) + 0.4]},
+                      "range": span},
             "yaxis": {"title": {"text": "gain in utility"}, "zeroline": True},
-            "shapes": [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": item.epsilon,
-                        "y1": item.epsilon, "line": {"color": "--mark", "width": 1.5, "dash": "dash"}}],
-            "annotations": [{"xref": "paper", "x": 1, "y": item.epsilon, "xanchor": "right",
-                             "yanchor": "bottom", "showarrow": False, "text": f"epsilon {item.epsilon:g}",
-                             "font": {"color": "--mark"}}],
             "margin": {"l": 60, "r": 8, "t": 8, "b": 44}, "showlegend": True,
             "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         },

@@ -135,8 +135,11 @@ def standfirst(run: RunView) -> str:
         for name in ("gap_opening", "gap_consensus")
     )
     finished = "One question was" if count == 1 else f"{count} questions were"
-    ended = ("it" if converged else "it did not") if count == 1 else str(converged)
-    outcome = ("It converged" if converged else "It did not converge") if count == 1 else f"{ended} converged"
+    if count == 1:
+        outcome = "It converged" if converged else "It did not converge"
+    else:
+        share = {0: "None", count: "All"}.get(converged, str(converged))
+        outcome = f"{share} converged"
     change = "fell" if closed < opened else "rose"
     return (
         f"{finished} negotiated as a game between language models that speak for cultural regions. {outcome}"
