@@ -201,6 +201,20 @@ def test_coarse_is_larger_than_correlated():
     assert total["cce"] == pytest.approx(7.0)
 
 
+def test_totals_are_those_of_openspiel():
+    pytest.importorskip("cvxpy")
+    pytest.importorskip("ecos")
+    from open_spiel.python.algorithms import jpsro
+
+    rng = np.random.default_rng(9)
+    for game in (CHICKEN, MOULIN_VIAL, random_game(rng, (3, 4)), random_game(rng, (2, 3, 2))):
+        payoffs = np.stack(game.tensor())
+        for kind, theirs in (("ce", jpsro._mwce), ("cce", jpsro._mwcce)):
+            joint = theirs(payoffs, [np.ones(size) for size in game.sizes])[0]
+            ours = solve(game, CorrelatedConfig(kind=kind)).joint
+            assert (payoffs * ours).sum() == pytest.approx((payoffs * joint).sum(), abs=1e-5)
+
+
 def test_nash_equilibria_are_correlated_ones():
     rng = np.random.default_rng(7)
     for sizes in [(3, 4), (2, 3, 2)]:
