@@ -75,12 +75,20 @@ class Tick:
 class _Call:
     """A call that waits for its tick."""
 
+    session: Session
     place: int
     number: int
     kind: Kind
     model: str
     items: list[Any]
     answer: asyncio.Future[Any]
+    waits: bool = True
+
+    def release(self) -> None:
+        """Count it as waiting no more: answered or given up, though its task may not have gone on yet."""
+        if self.waits:
+            self.waits = False
+            self.session._waiting -= 1
 
 
 @dataclass(slots=True, eq=False)
@@ -147,14 +155,14 @@ class Session:
         if not items:
             return []
         answer = asyncio.get_running_loop().create_future()
-        call = _Call(self._place, self._made, kind, model, items, answer)
+        call = _Call(self, self._place, self._made, kind, model, items, answer)
         self._made += 1
         self._waiting += 1
         self._board.post(call)
         try:
             return await answer
         finally:
-            self._waiting -= 1
+            call.release()
 
 
 @dataclass(slots=True, eq=False)
@@ -305,6 +313,7 @@ class LockstepBatcher(Generic[T]):
         }
         for call in calls:
             outcome = outcome_of[id(call)]
+            call.release()
             if call.answer.done():
                 continue
             if isinstance(outcome, BaseException):
