@@ -7,8 +7,6 @@ Batches go to all actors at once and are awaited together, one at a time for eac
 from __future__ import annotations
 
 import math
-import os
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -94,8 +92,7 @@ class EmbedderActor:
 def connect(resources: ResourcesConfig, address: str | None = None, dashboard: bool = False) -> bool:
     """Connect to a Ray cluster, or start a local one; nothing happens if there is a connection already.
 
-    A local cluster listens on all interfaces, so it gets a token of its own that only its processes know. For a
-    cluster by address the environment says how to authenticate (``RAY_AUTH_MODE``, ``RAY_AUTH_TOKEN``).
+    ``cluster.ray_environment.prepare_ray`` is to be called before this module is imported.
 
     Returns:
         Whether this call connected, and so is the one to disconnect.
@@ -105,15 +102,11 @@ def connect(resources: ResourcesConfig, address: str | None = None, dashboard: b
     """
     if ray.is_initialized():
         return False
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     common: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": "ERROR"}
     try:
         if address is not None:
             ray.init(address=address, **common)
             return True
-        if "RAY_AUTH_MODE" not in os.environ:
-            os.environ["RAY_AUTH_MODE"] = "token"
-            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         ray.init(
             address="local",
             num_cpus=resources.cluster_cpus,

@@ -59,6 +59,9 @@ def _run(config: RunConfig, engine: Engine, way: Way) -> None:
 def _backend(config: RunConfig, folder: RunFolder, way: Way) -> RunBackend:
     if way.serial:
         return SerialBackend(config)
+    from cluster.ray_environment import prepare_ray
+
+    prepare_ray(way.address)
     from cluster.ray_backend import RayBackend
 
     return RayBackend(config, run=folder.path.name, address=way.address, dashboard=way.dashboard)

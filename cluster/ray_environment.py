@@ -1,0 +1,22 @@
+"""Environment variables that Ray reads while it is imported; to be set before that."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+
+
+def prepare_ray(address: str | None = None) -> None:
+    """Make Ray quiet, and a local cluster closed to others.
+
+    A local cluster listens on all interfaces, so it gets a token of its own that only its processes know. For a
+    cluster by address, or if ``RAY_AUTH_MODE`` is set, the environment says how to authenticate. Nothing happens
+    if Ray is imported already, since it would not notice.
+    """
+    if "ray" in sys.modules:
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address is None and "RAY_AUTH_MODE" not in os.environ:
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
