@@ -139,9 +139,9 @@ def _well_formed(reply: Generation) -> bool:
 
 
 def _topic_shares(topics: Sequence[str], texts: Sequence[str], corpus: Corpus) -> NDArray[np.float64]:
-    from agents.embedding import SentenceEmbedder
+    from agents.embedding import load_embedder
 
-    embedder = SentenceEmbedder()
+    embedder = load_embedder()
     every = sorted({example.topic for example in (*corpus.training, *corpus.validation)})
     place = {topic: index for index, topic in enumerate(every)}
     return on_topic(

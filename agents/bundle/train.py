@@ -74,11 +74,11 @@ def _corpus(config: BundleConfig) -> Corpus:
     """The examples, built once and kept as Parquet."""
     paths = {split: config.work / f"{split}.parquet" for split in ("training", "validation")}
     if not all(path.is_file() for path in paths.values()):
-        from agents.embedding import SentenceEmbedder
+        from agents.embedding import load_embedder
 
         logger.info("reading the corpus; telling which guidelines keep to their topic takes minutes on a CPU")
         corpus = load_corpus(
-            config.data, SentenceEmbedder().embed, validation_share=config.validation_share, seed=config.seed
+            config.data, load_embedder().embed, validation_share=config.validation_share, seed=config.seed
         )
         for split, path in paths.items():
             pq.write_table(
