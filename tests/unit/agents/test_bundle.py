@@ -239,3 +239,50 @@ def test_training_learns_and_resumes_to_the_same_weights(corpus: Corpus, tokeniz
     assert [p.step for p in second.train(rows, held, tokenizer.pad_token_id, evaluate_every=8)][-1] == 24
     for name, parameter in whole.parameters.items():
         torch.testing.assert_close(second.parameters[name], parameter, rtol=0, atol=0, msg=name)
+
+
+def test_copy_finder_wants_more_than_twenty_tokens(tokenizer: Any, tmp_path: Path) -> None:
+    from agents.bundle.measure import CopyFinder
+
+    tokenizer.save_pretrained(str(tmp_path))
+    source = "zq " * 10 + "the schools and the rivers and the courts and the markets and the borders of all the lands"
+    ids = tokenizer(source)["input_ids"]
+    finder = CopyFinder([source], tmp_path)
+    assert finder.copied("Before. " + tokenizer.decode(ids[-21:]))
+    assert not finder.copied("Before. " + tokenizer.decode(ids[-20:]))
+    assert not finder.copied("short")
+
+
+def test_bundle_from_data_to_card(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from agents.bundle import config as settings
+    from agents.bundle.train import train_bundle
+
+    tiny = settings.ShapeConfig(
+        vocabulary=512, layers=1, width=64, feed_forward=64, heads=1, key_value_heads=1
+    )
+    monkeypatch.setitem(settings.SHAPES, "small", tiny)
+    config = settings.BundleConfig(
+        data=data,
+        work=tmp_path / "work",
+        out=tmp_path / "out",
+        tokens=4096,
+        adapter_tokens=2048,
+        batch_tokens=2048,
+        validation_share=0.25,
+        device="cpu",
+        compile=False,
+        samples=8,
+    )
+    stages: list[str] = []
+    figures = train_bundle(config, lambda stage, progress: stages.append(stage))
+    assert set(figures["adapters"]) == set(stages) - {"base"}
+    assert len(figures["adapters"]) == 8
+    # Two steps teach next to nothing: the loss is near that of a uniform guess, and nothing is well formed.
+    assert figures["loss"]["all"]["nats_per_token"] == pytest.approx(np.log(512), abs=1.0)
+    assert figures["guidelines"]["well_formed"] == 0.0
+    card = (config.out / "README.md").read_text(encoding="utf-8")
+    assert "## Limits" in card
+    assert f"{figures['loss']['all']['nats_per_token']:.3f}" in card
+    again: list[str] = []
+    train_bundle(config, lambda stage, progress: again.append(stage))
+    assert again == []  # everything was there
