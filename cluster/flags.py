@@ -140,3 +140,36 @@ Dashboard = Annotated[
         "--dashboard", help="Start Ray's dashboard with the run's own cluster.", rich_help_panel=_RUN
     ),
 ]
+
+TrainingData = Annotated[
+    Path,
+    typer.Option("--data", metavar="DIR", help="Folder with negotiations.parquet (published negotiations)."),
+]
+TrainingWork = Annotated[
+    Path | None,
+    typer.Option("--work", metavar="DIR", help="Checkpoints; the same folder goes on (default runs/bundle)."),
+]
+TrainingOut = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="The finished model (default: in the work folder)."),
+]
+TrainingSize = Annotated[
+    str | None, typer.Option("--size", metavar="SIZE", help="small (4 million parameters, default) or large.")
+]
+TrainingTokens = Annotated[
+    int | None, typer.Option("--tokens", help="Tokens that the base is trained on (default 40 million).")
+]
+AdapterTokens = Annotated[
+    int | None,
+    typer.Option("--adapter-tokens", help="Tokens that each adapter is trained on (default 600,000)."),
+]
+TrainingDevice = Annotated[
+    str | None, typer.Option("--device", metavar="DEVICE", help="auto (default), cpu or cuda.")
+]
+TrainingThreads = Annotated[
+    int | None, typer.Option("--threads", help="CPU threads (default: torch's choice).")
+]
+TrainingSeed = Annotated[int | None, typer.Option("--seed", help="Of data order and samples (default 0).")]
+Compile = Annotated[
+    bool | None, typer.Option("--compile/--no-compile", help="Compile the decoder (default).")
+]

@@ -227,11 +227,12 @@ class RayBackend:
 
     def close(self) -> None:
         """Let the actors go, and the cluster if it was started for this run."""
-        for actor in self._actors.values():
-            ray.kill(actor)
-        self._actors.clear()
+        actors, self._actors = self._actors, {}
         if self._owner:
             ray.shutdown()
+            return
+        for actor in actors.values():
+            ray.kill(actor)
 
 
 def _plain(who: str, error: RayError, resources: ResourcesConfig) -> Exception:
