@@ -222,7 +222,7 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         path = f"{prefix}{name}"
         if isinstance(value, Mapping):
             lines += _flat(value, f"{path}.")
-        else:
+        elif not isinstance(value, list):
             lines.append(
                 (path, f"{value:,.6g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False))
             )
