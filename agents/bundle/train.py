@@ -217,6 +217,8 @@ def export(config: BundleConfig, base: PreTrainedModel, tokenizer: PreTrainedTok
     """Write the model, its tokenizer and the adapters to ``config.out`` in bfloat16, in transformers' and peft's formats."""
     from transformers import GenerationConfig
 
+    from agents.models.loading import weights_fingerprint
+
     base.to(torch.bfloat16).generation_config = GenerationConfig(
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -225,6 +227,7 @@ def export(config: BundleConfig, base: PreTrainedModel, tokenizer: PreTrainedTok
     )
     base.save_pretrained(str(config.out))
     tokenizer.save_pretrained(str(config.out))
+    fingerprint = weights_fingerprint(config.out)
     for culture in load_cultures():
         source, target = config.work / "adapters" / culture.id, config.out / "adapters" / culture.id
         target.mkdir(parents=True, exist_ok=True)
@@ -239,6 +242,8 @@ def export(config: BundleConfig, base: PreTrainedModel, tokenizer: PreTrainedTok
             target / "adapter_model.safetensors",
             metadata={"format": "pt"},
         )
+        # Loading compares it with the base's weights, so that an adapter of an earlier training is refused.
+        (target / "base_fingerprint.txt").write_text(fingerprint + "\n", encoding="utf-8")
     for stray in config.out.glob("**/README.md"):
         if stray.parent != config.out:
             stray.unlink()
