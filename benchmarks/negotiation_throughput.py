@@ -7,9 +7,10 @@ Four measurements, one after the other on the same machine:
     run        ``concordat negotiate`` as a user starts it: two cultures, 32 topics, Ray, defaults. Generated
                tokens a second from the first model call to the last record, solving, embedding and writing in
                it. Memory is the peak sum of PSS over the command's process tree, Ray's own processes in it.
-    raw        one call of transformers' ``generate`` with the same model, one adapter, in one process on all
-               cores: a batch of the size that the run's forward passes had, prompts of the run's mean length,
-               replies of its mean length. ``tokens_ratio`` is run over raw.
+    raw        one call of transformers' ``generate`` with the same model, one adapter, in one process, with one
+               thread and with a thread a core, of which the faster counts: a batch of the size that the run's
+               forward passes had, prompts of the run's mean length, replies of its mean length.
+               ``tokens_ratio`` is run over raw.
     unbatched  the same run, one model call at a time and one negotiation after the other, as the published
                code does; on fewer topics, since it is slow. ``speedup`` is negotiations an hour over that.
 """
@@ -170,15 +171,23 @@ def negotiate(settings: dict[str, Any], flags: Sequence[str], folder: Path) -> R
     )
 
 
-def raw_generate(model: BundledConfig | TransformersConfig, batch: int, prompt: int, reply: int) -> float:
-    """Tokens a second of one plain ``generate`` call: ``batch`` prompts of ``prompt`` tokens, ``reply`` new ones each."""
+def raw_generate(
+    model: BundledConfig | TransformersConfig, batch: int, prompt: int, reply: int
+) -> dict[int, float]:
+    """Tokens a second of one plain ``generate`` call by number of threads.
+
+    Args:
+        model: with its adapters, of which one is used.
+        batch: sequences in the call.
+        prompt: tokens each has.
+        reply: tokens each is given.
+    """
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
     from agents.bundled import bundled_transformers_config
 
-    torch.set_num_threads(os.cpu_count() or 1)
     plain = bundled_transformers_config(model) if isinstance(model, BundledConfig) else model
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
@@ -190,12 +199,15 @@ def raw_generate(model: BundledConfig | TransformersConfig, batch: int, prompt: 
     ids = torch.randint(5, language.config.vocab_size, (batch, prompt), generator=generator).to(device)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     sampling = {"do_sample": True, "top_p": 0.95, "temperature": 0.8}
-    with torch.inference_mode():
-        language.generate(**inputs, **sampling, max_new_tokens=2)
-        began = time.perf_counter()
-        out = language.generate(**inputs, **sampling, max_new_tokens=reply, min_new_tokens=reply)
-        seconds = time.perf_counter() - began
-    return float((out.shape[1] - prompt) * batch / seconds)
+    speeds = {}
+    for threads in sorted({1, os.cpu_count() or 1}):
+        torch.set_num_threads(threads)
+        with torch.inference_mode():
+            language.generate(**inputs, **sampling, max_new_tokens=2)
+            began = time.perf_counter()
+            out = language.generate(**inputs, **sampling, max_new_tokens=reply, min_new_tokens=reply)
+            speeds[threads] = float((out.shape[1] - prompt) * batch / (time.perf_counter() - began))
+    return speeds
 
 
 def environment() -> dict[str, Any]:
@@ -230,15 +242,21 @@ def measure(model: str, topics: int, slow_topics: int, seed: int) -> dict[str, A
     with tempfile.TemporaryDirectory() as scratch:
         run = negotiate(settings, [], Path(scratch) / "run")
         one_by_one = settings | {"topics": questions[:slow_topics], "model": tree | {"max_batch": 1}}
-        one_by_one["resources"] = {"threads": os.cpu_count()}
         slow = negotiate(one_by_one, ["--serial", "--concurrency", "1"], Path(scratch) / "slow")
     batch = min(round(run.mean_batch), parsed.max_batch)
     prompt, reply = round(run.mean_prompt_tokens), round(run.mean_reply_tokens)
-    raw = raw_generate(parsed, batch, prompt, reply)
+    speeds = raw_generate(parsed, batch, prompt, reply)
+    raw = max(speeds.values())
     return {
         "run": asdict(run)
         | {"tokens_per_s": run.tokens_per_s, "negotiations_per_hour": run.negotiations_per_hour},
-        "raw": {"batch": batch, "prompt_tokens": prompt, "reply_tokens": reply, "tokens_per_s": raw},
+        "raw": {
+            "batch": batch,
+            "prompt_tokens": prompt,
+            "reply_tokens": reply,
+            "tokens_per_s": raw,
+            "by_threads": speeds,
+        },
         "unbatched": asdict(slow)
         | {"tokens_per_s": slow.tokens_per_s, "negotiations_per_hour": slow.negotiations_per_hour},
         "tokens_ratio": run.tokens_per_s / raw,

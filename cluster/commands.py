@@ -143,7 +143,7 @@ def _tell_plan(config: RunConfig, path: Path, output: Output) -> int:
 
     say = output.table_console.print
     say(f"Run folder: {path}", soft_wrap=True, highlight=False, markup=False)
-    say(f"{len(plan)} negotiations between {', '.join(config.cultures)}:", soft_wrap=True, highlight=False)
+    say(f"{_count(len(plan))} between {', '.join(config.cultures)}:", soft_wrap=True, highlight=False)
     for planned in plan:
         say(f"  {planned.id}: {planned.topic.text}", soft_wrap=True, highlight=False, markup=False)
     say(
@@ -161,6 +161,10 @@ def _tell_plan(config: RunConfig, path: Path, output: Output) -> int:
     return OK
 
 
+def _count(negotiations: int) -> str:
+    return f"{negotiations} negotiation{'s' * (negotiations != 1)}"
+
+
 def _print_summary(summary: Any, output: Output) -> None:
     from cluster.summary import summary_table
 
@@ -168,7 +172,7 @@ def _print_summary(summary: Any, output: Output) -> None:
     if summary.rows:
         console.print(summary_table(summary), highlight=False)
     parts = [
-        f"{len(summary.rows)} of {summary.planned} negotiations finished",
+        f"{len(summary.rows)} of {_count(summary.planned)} finished",
         f"{summary.converged} converged",
     ]
     if summary.failures:

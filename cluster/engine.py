@@ -146,6 +146,7 @@ class Engine:
         session: Session,
     ) -> NegotiationRecord:
         """Seat the agents of one negotiation and let them negotiate."""
+        self.state.seat(planned.id, planned.topic.text)
         agents = [
             CultureAgent(
                 get_culture(player),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from negotiation.oracle import Concluded, NegotiationEvent, Opened, RoundFinished
+from negotiation.oracle import Concluded, NegotiationEvent, RoundFinished
 
 if TYPE_CHECKING:
     from rich.console import Console, Group, RenderableType
@@ -78,11 +78,13 @@ class RunState:
         """Start the clock."""
         self.started = time.monotonic()
 
+    def seat(self, negotiation_id: str, topic: str) -> None:
+        """A negotiation begins."""
+        self.running[negotiation_id] = Standing(topic)
+
     def take(self, event: NegotiationEvent) -> None:
         """Follow an event of a negotiation."""
-        if isinstance(event, Opened):
-            self.running[event.negotiation_id] = Standing(event.topic.text)
-        elif isinstance(event, RoundFinished) and event.negotiation_id in self.running:
+        if isinstance(event, RoundFinished) and event.negotiation_id in self.running:
             standing = self.running[event.negotiation_id]
             standing.rounds = event.round
             standing.nash_conv = event.nash_conv
@@ -128,7 +130,8 @@ class PlainView:
     def start(self, state: RunState) -> None:
         """Say how much there is to do."""
         self._last = time.monotonic()
-        self._say(f"{state.total} negotiations, {state.finished} of them finished before")
+        before = f", {state.finished} of them finished before" if state.finished else ""
+        self._say(f"{state.total} negotiation{'s' * (state.total != 1)}{before}")
 
     def update(self, state: RunState, note: str = "") -> None:
         """Say the note, or the standing if it was not said for a while."""

@@ -27,14 +27,18 @@ def test_defaults_are_the_documented_ones() -> None:
 
 
 def test_the_resolved_tree_gives_the_same_configuration(tmp_path: Path) -> None:
-    config = _load(topics="examples", model="openai:m@http://127.0.0.1:1/v1", game={"solver": {"kind": "prd"}})
+    config = _load(
+        topics="examples", model="openai:m@http://127.0.0.1:1/v1", game={"solver": {"kind": "prd"}}
+    )
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(config.tree()))
     assert load_config({}, tmp_path / "c.yaml", environment={}) == config
     assert len(config.topics) == 30
 
 
 def test_flags_go_over_environment_over_file(tmp_path: Path) -> None:
-    (tmp_path / "c.yaml").write_text(yaml.safe_dump(BASE | {"seed": 1, "concurrency": 1, "game": {"rounds": 1}}))
+    (tmp_path / "c.yaml").write_text(
+        yaml.safe_dump(BASE | {"seed": 1, "concurrency": 1, "game": {"rounds": 1}})
+    )
     environment = {"CONCORDAT_SEED": "2", "CONCORDAT_CONCURRENCY": "2", "CONCORDAT_API_KEY": "secret"}
     config = load_config({"seed": 3}, tmp_path / "c.yaml", environment)
     assert (config.seed, config.concurrency, config.game.rounds) == (3, 2, 1)

@@ -7,10 +7,9 @@ import io
 from rich.console import Console
 
 from cluster.progress import LiveView, PlainView, RunState, SilentView, make_view, show_gains
-from negotiation.oracle import Concluded, Opened, RoundFinished
-from negotiation.topic import Topic
+from negotiation.oracle import Concluded, RoundFinished
 
-OPENED = Opened("tax-1", Topic("tax", "Should [inheritance] be taxed?"), ("a", "b"), ())
+QUESTION = "Should [inheritance] be taxed?"
 PLAYED = RoundFinished("tax-1", 2, ((1.0,), (1.0,)), 1e-12, (0.0213, None), (None, None), (0, 1))
 CONCLUDED = Concluded("tax-1", 2, True, "equilibrium", 1e-12, ((1.0,), (1.0,)), ("x", "y"))
 
@@ -22,7 +21,7 @@ def _console(terminal: bool) -> tuple[Console, io.StringIO]:
 
 def test_state_follows_negotiations() -> None:
     state = RunState(total=3)
-    state.take(OPENED)
+    state.seat("tax-1", QUESTION)
     state.take(PLAYED)
     standing = state.running["tax-1"]
     assert (standing.rounds, standing.gains, standing.nash_conv) == (2, (0.0213, None), 1e-12)
@@ -57,13 +56,13 @@ def test_live_view_shows_round_gains_and_speed() -> None:
     state = RunState(total=3)
     view.update(state)  # before the start: nothing to draw on
     view.start(state)
-    for event in (OPENED, PLAYED):
-        state.take(event)
+    state.seat("tax-1", QUESTION)
+    state.take(PLAYED)
     view.update(state, "a [note]")
     view.stop(state)
     view.stop(state)
     shown = stream.getvalue()
-    assert "Should [inheritance] be taxed?" in shown
+    assert QUESTION in shown
     assert "+0.021 -" in shown
     assert "tokens/s" in shown
     assert "a [note]" in shown
