@@ -126,7 +126,7 @@ class SerialBackend(LocalBackend):
         self.provenance = provenance(voices, next(iter(models.values())).name)
 
     def close(self) -> None:
-        """Let worker threads end and connections close."""
-        super().close()
+        """Close connections. A batch that runs is not waited for: nobody wants its answer any more."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
         for model in self._open:
             model.close()

@@ -31,12 +31,14 @@ class Standing:
 
     Attributes:
         topic: the question.
+        opened: whether all sides have stated their positions.
         rounds: rounds finished so far.
         nash_conv: of the last round's equilibrium, >= 0, lower is better; None before the first.
         gains: (N,) each player's best gain in the last round; None where a player proposed nothing.
     """
 
     topic: str
+    opened: bool = False
     rounds: int = 0
     nash_conv: float | None = None
     gains: tuple[float | None, ...] = ()
@@ -84,8 +86,11 @@ class RunState:
 
     def take(self, event: NegotiationEvent) -> None:
         """Follow an event of a negotiation."""
-        if isinstance(event, RoundFinished) and event.negotiation_id in self.running:
-            standing = self.running[event.negotiation_id]
+        standing = self.running.get(event.negotiation_id)
+        if standing is None:
+            return
+        standing.opened = True
+        if isinstance(event, RoundFinished):
             standing.rounds = event.round
             standing.nash_conv = event.nash_conv
             standing.gains = event.best_gains
@@ -201,7 +206,8 @@ class LiveView:
             table.add_column(heading, justify="right", no_wrap=True)
         for standing in list(state.running.values())[:SHOWN_NEGOTIATIONS]:
             nash_conv = "" if standing.nash_conv is None else f"{standing.nash_conv:.1e}"
-            table.add_row(Text(standing.topic), str(standing.rounds), show_gains(standing.gains), nash_conv)
+            stage = str(standing.rounds + 1) if standing.opened else "opening"
+            table.add_row(Text(standing.topic), stage, show_gains(standing.gains), nash_conv)
         more = len(state.running) - SHOWN_NEGOTIATIONS
         foot = f"{state.tokens_per_s:,.0f} tokens/s, {len(state.running)} running, {state.failed} failed"
         parts: list[RenderableType] = [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import ray
@@ -15,6 +17,7 @@ import yaml
 from agents.models.protocol import GenerationRequest, Message
 from cluster.backends import SerialBackend
 from cluster.config import RunConfig, load_config
+from cluster.metrics import RayMeters
 from cluster.ray_backend import NAMESPACE, RayBackend, share
 from negotiation.errors import ModelError, ModelServerError, RunError
 from negotiation.storage import read_records
@@ -33,6 +36,8 @@ def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
     root = tmp_path_factory.mktemp("tiny")
     save_model(root / "model", len(save_tokenizer(root / "model")))
     save_adapter(root / "confucian", AutoModelForCausalLM.from_pretrained(root / "model"), seed=1)
+    save_model(root / "other", len(save_tokenizer(root / "other")), hidden=64)
+    save_adapter(root / "foreign", AutoModelForCausalLM.from_pretrained(root / "other"), seed=1)
     return load_config(
         {
             "cultures": list(CULTURES),
@@ -105,6 +110,20 @@ def test_a_killed_actor_is_started_again_and_its_batch_repeated(tiny_config: Run
         ray.get_actor(f"killed/{CULTURES[0]}", namespace=NAMESPACE)
 
 
+def test_an_adapter_for_another_base_is_refused(
+    tiny_config: RunConfig, concordat: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    foreign = Path(tiny_config.adapters["confucian"]).with_name("foreign")
+    tree = tiny_config.tree() | {"adapters": {"confucian": str(foreign)}}
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump(tree))
+    flags = ("--config", tmp_path / "settings.yaml", "--out", tmp_path / "run", "--json")
+    outcome = concordat("negotiate", *flags)
+    assert outcome.status == 2
+    assert outcome.json["error"]["type"] == "ModelError"
+    assert str(foreign) in outcome.err
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [({"adapters": {"confucian": "/no/such"}}, "no folder"), ({"embedder": "/no/such"}, "/no/such")],
@@ -163,3 +182,23 @@ def test_shares_of_gpus_fit_whole_gpus() -> None:
             part = share(gpus, actors)
             assert 0 < part <= 1
             assert int(1 / part) * gpus >= actors
+
+
+def test_counters_reach_the_metrics_endpoint() -> None:
+    meters = RayMeters("counted")
+    meters.finished(converged=True)
+    meters.failed("MalformedReplyError")
+    meters.round(nash_conv=0.25)
+    meters.running(3)
+    meters.batch("confucian", requests=12, tokens=100, seconds=0.5)
+    node = ray.nodes()[0]
+    url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+    deadline = time.monotonic() + 60
+    wanted = ("negotiations_finished", "negotiations_failed", "rounds", "nash_conv", "tokens", "batch_size")
+    while True:
+        shown = httpx.get(url).text
+        if all(f"ray_concordat_{name}" in shown for name in wanted):
+            break
+        assert time.monotonic() < deadline, shown
+        time.sleep(1)
+    assert 'run="counted"' in shown
