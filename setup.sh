@@ -33,10 +33,17 @@ if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
   fi
 fi
 
-index=()
+pip=(.venv/bin/python -m pip install --quiet --disable-pip-version-check)
+echo "setup.sh: installing into .venv ($build, $extras); a few minutes the first time" >&2
 if [ "$build" = cpu ]; then
-  # torch's own index has the build without CUDA; where it cannot be reached, pip passes it over.
-  index=(--extra-index-url https://download.pytorch.org/whl/cpu)
+  # The release that the extra `cpu` names, from torch's own index of builds without CUDA. Where that cannot be reached, the
+  # configured index gives the build it has.
+  torch=$(sed -n 's/^cpu = \["\(torch==[^"]*\)".*/\1/p' pyproject.toml)
+  if ! .venv/bin/python -c "import importlib.metadata as m, sys; sys.exit(m.version('torch').split('+')[0] != '${torch#*==}')" 2>/dev/null; then
+    "${pip[@]}" --retries 0 --timeout 20 --index-url https://download.pytorch.org/whl/cpu "$torch" 2>/dev/null || {
+      echo "setup.sh: torch's index of CPU builds is out of reach; taking $torch from the configured index" >&2
+      "${pip[@]}" "$torch"
+    }
+  fi
 fi
-echo "setup.sh: installing into .venv (${build}${extras:+, $extras}); a few minutes the first time" >&2
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --retries 1 "${index[@]}" -e ".[$build,$extras]"
+"${pip[@]}" -e ".[$build,$extras]"
