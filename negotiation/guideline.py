@@ -37,7 +37,9 @@ class Guideline:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise GameError(f"guideline {self.id!r}: kind is {self.kind!r}; it must be one of {', '.join(KINDS)}")
+            raise GameError(
+                f"guideline {self.id!r}: kind is {self.kind!r}; it must be one of {', '.join(KINDS)}"
+            )
         if not self.content.strip():
             raise GameError(f"guideline {self.id!r}: content is empty; a guideline needs a heading")
 
@@ -81,7 +83,9 @@ class Pool:
             raise EmbeddingError(f"player {self.player}: the embedding of {', '.join(bad)} is not finite")
         norms = np.linalg.norm(vectors, axis=1)
         if not np.allclose(norms, 1.0, atol=1e-6):
-            raise EmbeddingError(f"player {self.player}: embeddings must have unit length; found lengths {norms}")
+            raise EmbeddingError(
+                f"player {self.player}: embeddings must have unit length; found lengths {norms}"
+            )
         vectors.setflags(write=False)
         object.__setattr__(self, "embeddings", vectors)
 

@@ -48,7 +48,12 @@ def turn(round_number: int, side: str, subject: str, weights: list[tuple[str, fl
 def row(topic_id: int, pair: tuple[str, str], method: str) -> dict[str, Any]:
     subject = SUBJECTS[topic_id % len(SUBJECTS)]
     turns = [
-        turn(number, side, subject, [(f"Keep the {subject}", 0.75), (f"Open the {subject} {number}{side}", 0.25)])
+        turn(
+            number,
+            side,
+            subject,
+            [(f"Keep the {subject}", 0.75), (f"Open the {subject} {number}{side}", 0.25)],
+        )
         for number in (1, 2)
         for side in "ab"
     ]
@@ -75,7 +80,10 @@ def bag_of_words(texts: Any) -> np.ndarray:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     rows = [
-        row(topic, pair, method) for topic in range(8) for pair in PAIRS for method in ("psro", "debate", "consultancy")
+        row(topic, pair, method)
+        for topic in range(8)
+        for pair in PAIRS
+        for method in ("psro", "debate", "consultancy")
     ]
     pq.write_table(pa.Table.from_pylist(rows), folder / "negotiations.parquet")
     return folder
@@ -120,13 +128,23 @@ def test_topics_are_split_not_rows(corpus: Corpus) -> None:
 
 
 def test_every_task_and_culture_is_there_without_duplicates(corpus: Corpus) -> None:
-    assert {e.task for e in corpus.training} == {"position", "first_guideline", "candidate", "weights", "consensus"}
+    assert {e.task for e in corpus.training} == {
+        "position",
+        "first_guideline",
+        "candidate",
+        "weights",
+        "consensus",
+    }
     assert len({e.culture for e in corpus.training}) == 8
     assert len(set(corpus.training)) == len(corpus.training)
 
 
 def test_candidates_are_asked_with_the_pools_before_the_round_and_parse(corpus: Corpus) -> None:
-    second = next(e for e in corpus.training if e.task == "candidate" and "2a" in e.answer and "English" in e.messages[0].content)
+    second = next(
+        e
+        for e in corpus.training
+        if e.task == "candidate" and "2a" in e.answer and "English" in e.messages[0].content
+    )
     prompt = second.messages[1].content
     # After round 1 the published weights .75 and .25 are an even .5 mixed with the pure first guideline.
     assert "- 100% Keep the" in prompt
@@ -150,7 +168,7 @@ def test_long_openings_give_their_first_paragraph(corpus: Corpus) -> None:
 
 
 def test_missing_data_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="negotiations.parquet"):
+    with pytest.raises(ConfigurationError, match=r"negotiations\.parquet"):
         load_corpus(tmp_path, bag_of_words)
     pq.write_table(pa.table({"method": ["psro"]}), tmp_path / "negotiations.parquet")
     with pytest.raises(ConfigurationError, match="lacks the columns"):
@@ -217,7 +235,9 @@ def test_rate_warms_up_stays_and_falls_to_zero() -> None:
     assert all(rate > 0 for rate in rates)
 
 
-def test_training_learns_and_resumes_to_the_same_weights(corpus: Corpus, tokenizer: Any, tmp_path: Path) -> None:
+def test_training_learns_and_resumes_to_the_same_weights(
+    corpus: Corpus, tokenizer: Any, tmp_path: Path
+) -> None:
     rows = encode(corpus.training, tokenizer)
     held = encode(corpus.validation, tokenizer)[:40]
     config = OptimiserConfig(tokens=2048 * 24, batch_tokens=2048)
@@ -245,7 +265,10 @@ def test_copy_finder_wants_more_than_twenty_tokens(tokenizer: Any, tmp_path: Pat
     from agents.bundle.measure import CopyFinder
 
     tokenizer.save_pretrained(str(tmp_path))
-    source = "zq " * 10 + "the schools and the rivers and the courts and the markets and the borders of all the lands"
+    source = (
+        "zq " * 10
+        + "the schools and the rivers and the courts and the markets and the borders of all the lands"
+    )
     ids = tokenizer(source)["input_ids"]
     finder = CopyFinder([source], tmp_path)
     assert finder.copied("Before. " + tokenizer.decode(ids[-21:]))

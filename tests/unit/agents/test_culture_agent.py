@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from agents.models.protocol import Generation, GenerationRequest
 from pydantic import ValidationError
 
 from agents.culture_agent import CANDIDATE_KINDS, KEPT_CHARS, CultureAgent, SpeakingConfig, reply_seed
 from agents.cultures import get_culture
+from agents.models.protocol import Generation, GenerationRequest
 from negotiation.errors import CultureError, MalformedReplyError, OracleError
 from negotiation.guideline import Guideline, Pool
 from negotiation.oracle import CANDIDATE_KINDS as ASKED_KINDS

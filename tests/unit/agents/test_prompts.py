@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from agents.models.protocol import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.cultures import Culture
+from agents.models.protocol import Message
 from agents.prompts import (
     DEFAULT_PROMPTS,
     SHOWN_FROM,
