@@ -24,7 +24,7 @@ from negotiation.errors import MalformedReplyError
 
 COPY_TOKENS = 20
 """A run of more tokens than this that also stands in a training answer counts as copied."""
-ADAPTER_ROWS = 160
+ADAPTER_ROWS = 100
 """Validation texts per culture on which the adapters are compared."""
 
 
