@@ -59,6 +59,12 @@ class ResourcesConfig(BaseModel):
     threads: int = Field(
         1, ge=1, le=256, description="threads that a model's arithmetic uses, in an actor and with --serial"
     )
+    embedders: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="embedder actors; they share a batch's texts, each text is embedded by itself",
+    )
     cluster_cpus: int | None = Field(
         None, ge=1, description="CPUs of a local Ray cluster; none: those of the machine"
     )

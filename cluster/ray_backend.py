@@ -1,4 +1,4 @@
-"""Models in Ray actors: one a culture with that culture's adapter, and one embedder.
+"""Models in Ray actors: one a culture with that culture's adapter, and embedders.
 
 The actors are shells round plain classes of ``agents``; they add a name, a place and restarts, nothing else.
 Batches go to all actors at once and are awaited together, one at a time for each actor, so nothing piles up.
@@ -6,6 +6,7 @@ Batches go to all actors at once and are awaited together, one at a time for eac
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -157,14 +158,15 @@ class RayBackend:
         models = {voice.culture: model_of(config, [voice]) for voice in voices}
         self._owner = connect(config.resources, address, dashboard)
         self._actors: dict[str, Any] = {}
+        self._embedders = [f"embedder-{k}" for k in range(1, config.resources.embedders + 1)]
         try:
             self._start(config, run, voices, models)
             names = self._loaded()
         except BaseException:
             self.close()
             raise
-        self.embedder_name = names.pop("embedder")
-        self.provenance = provenance(voices, next(iter(names.values())))
+        self.embedder_name = names[self._embedders[0]]
+        self.provenance = provenance(voices, names[voices[0].culture])
 
     def _start(
         self, config: RunConfig, run: str, voices: Sequence[Speaker], models: Mapping[str, ModelConfig]
@@ -172,7 +174,9 @@ class RayBackend:
         total = ray.cluster_resources()
         cpus = self._resources.actor_cpus
         options = {
-            "num_cpus": share(total.get("CPU", 1.0), len(voices) + 1) if cpus is None else cpus,
+            "num_cpus": share(total.get("CPU", 1.0), len(voices) + len(self._embedders))
+            if cpus is None
+            else cpus,
             "max_restarts": self._resources.restarts,
             "max_task_retries": self._resources.restarts,
             "runtime_env": {"env_vars": QUIET_THREADS | {"OMP_NUM_THREADS": str(self._resources.threads)}},
@@ -183,8 +187,9 @@ class RayBackend:
         for voice in voices:
             named = culture_class.options(name=f"{run}/{voice.culture}", num_gpus=gpu_share, **options)
             self._actors[voice.culture] = named.remote(voice.culture, voice.adapter, models[voice.culture])
-        named = embedder_class.options(name=f"{run}/embedder", **options)
-        self._actors["embedder"] = named.remote(config.embedder, self._resources.threads)
+        for name in self._embedders:
+            named = embedder_class.options(name=f"{run}/{name}", **options)
+            self._actors[name] = named.remote(config.embedder, self._resources.threads)
 
     def _loaded(self) -> dict[str, str]:
         """Wait until all actors have loaded; their models' names."""
@@ -215,8 +220,15 @@ class RayBackend:
         return scores
 
     async def embed(self, texts: list[str]) -> NDArray[np.float64]:
-        """(n, D) for n texts."""
-        vectors: NDArray[np.float64] = await self._call("embedder", "embed", texts)
+        """(n, D) for n texts; each embedder takes its share of them."""
+        names = self._embedders[: len(texts)]
+        shares = [texts[k :: len(names)] for k in range(len(names))]
+        parts = await asyncio.gather(
+            *(self._call(name, "embed", part) for name, part in zip(names, shares, strict=True))
+        )
+        vectors = np.empty((len(texts), parts[0].shape[1]))
+        for k, part in enumerate(parts):
+            vectors[k :: len(names)] = part
         return vectors
 
     async def _call(self, name: str, method: str, batch: Sequence[Any]) -> Any:

@@ -70,7 +70,7 @@ def test_actors_answer_as_the_models_do_in_one_process(tiny_config: RunConfig, b
             of.generate("english-speaking", _requests()),
             of.generate("confucian", _requests("confucian")),
             of.generate("confucian", _requests()),
-            of.embed(["one text", "another text"]),
+            of.embed(["one text", "another text", "a third"]),
         )
         return [[(reply.text, reply.generated_tokens) for reply in batch] for batch in replies], vectors
 
@@ -103,7 +103,7 @@ def test_a_killed_actor_is_started_again_and_its_batch_repeated(tiny_config: Run
     ray.kill(ray.get_actor("killed/confucian", namespace=NAMESPACE))
     with pytest.raises(RunError, match="the actor of confucian was lost"):
         ask()
-    for name in (CULTURES[0], "embedder"):
+    for name in (CULTURES[0], "embedder-1", "embedder-2"):
         assert ray.get_actor(f"killed/{name}", namespace=NAMESPACE)
     started.close()
     with pytest.raises(ValueError, match="Failed to look up actor"):
