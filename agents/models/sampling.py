@@ -70,15 +70,39 @@ class RequestSampler(LogitsProcessor):  # type: ignore[misc]  # transformers shi
         return decided
 
 
-class Budgets(StoppingCriteria):  # type: ignore[misc]  # transformers ships no types
-    """Ends each row at its own bound on new tokens."""
+class Ending(StoppingCriteria):  # type: ignore[misc]  # transformers ships no types
+    """Ends each row at its end token or its own bound, and all of them when few are left.
 
-    def __init__(self, budgets: Sequence[int], prompt_length: int, device: torch.device) -> None:
-        self._ends = torch.tensor(budgets, device=device) + prompt_length
+    Rows that are done still cost as much as the others. Ended early, the batch can go on with the rest alone.
+
+    Args:
+        last: (B,) length, prompt and padding included, at which each row is full.
+        ends: tokens that end a reply.
+        fewest: the call ends once at most so many rows are not done; 0 waits for all.
+        device: where token ids are.
+
+    Attributes:
+        done: (B,) whether a row is done, as a list.
+    """
+
+    def __init__(self, last: Sequence[int], ends: Sequence[int], fewest: int, device: torch.device) -> None:
+        self._last = torch.tensor(last, device=device)
+        self._ends = torch.tensor(list(ends), device=device)
+        self._fewest = fewest
+        self._done = torch.zeros(len(last), dtype=torch.bool, device=device)
+
+    @property
+    def done(self) -> list[bool]:
+        """(B,) whether a row is done."""
+        rows: list[bool] = self._done.tolist()
+        return rows
 
     def __call__(self, input_ids: torch.Tensor, scores: object, **kwargs: object) -> torch.Tensor:
-        """(B,) whether a row is done."""
-        return self._ends <= input_ids.shape[1]
+        """(B,) whether a row is to get no more tokens."""
+        self._done |= torch.isin(input_ids[:, -1], self._ends) | (self._last <= input_ids.shape[1])
+        if int((~self._done).sum()) <= self._fewest:
+            return torch.ones_like(self._done)
+        return self._done.clone()
 
 
 def sample(

@@ -33,7 +33,7 @@ from agents.models.loading import (
     weights_fingerprint,
 )
 from agents.models.protocol import Finish, Generation, GenerationRequest, Message, Score, ScoringRequest
-from agents.models.sampling import Budgets, RequestSampler
+from agents.models.sampling import Ending, RequestSampler
 from negotiation.errors import ModelError
 
 _BASE = "__base__"
@@ -42,6 +42,8 @@ _MAX_LOGITS = 2**28
 """Most logits of one scoring pass: 1 GiB in float32."""
 _LENGTH_STEP = 16
 """Prompts are padded to a multiple of this: fewer shapes, for which the libraries below keep buffers."""
+_LEAST_SHRUNK = 4
+"""Batches of so many rows or fewer are not cut down: their steps cost about as much as one row's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,9 @@ class TransformersModel:
         self._takes = frozenset(parameters) & {"logits_to_keep", "position_ids"}
         self._ends = _end_ids(self._base, self._tokenizer)
         self._pad = _pad_id(self._tokenizer, self._ends)
+        # Recurrent state and caches of a model's own cannot be cut down to some rows.
+        standard = getattr(self._base, "_supports_default_dynamic_cache", bool)()
+        self._shrinks = bool(standard) and not getattr(self._base, "_is_stateful", False)
         # The checkpoint's own sampling defaults would be mixed into every call.
         self._base.generation_config = GenerationConfig(eos_token_id=self._ends, pad_token_id=self._pad)
         self._shapes = {
@@ -285,28 +290,51 @@ class TransformersModel:
             for prompt, request in zip(chunk, requests, strict=True)
         ]
         steps = max(budgets)
-        input_ids, mask = self._pad_left(chunk)
-        length = input_ids.shape[1]
-        sampler = RequestSampler(requests, length, steps, self._device)
-        generation_config = GenerationConfig(
-            max_new_tokens=steps,
-            do_sample=False,
-            num_beams=1,
-            use_cache=True,
-            eos_token_id=self._ends,
-            pad_token_id=self._pad,
-        )
-        with self._computing(chunk) as arguments:
-            sequences = self._model.generate(
-                input_ids=input_ids,
-                attention_mask=mask,
-                generation_config=generation_config,
-                logits_processor=LogitsProcessorList([sampler]),
-                stopping_criteria=StoppingCriteriaList([Budgets(budgets, length, self._device)]),
-                **arguments,
-            )
-        rows: list[list[int]] = sequences[:, length:].tolist()
-        return [self._reply(row[:budget]) for row, budget in zip(rows, budgets, strict=True)]
+        sequences, mask = self._pad_left(chunk)
+        length = sequences.shape[1]
+        replies: list[list[int]] = [[] for _ in chunk]
+        left = list(range(len(chunk)))  # rows of the chunk that go on
+        cache: Any = None
+        while left:
+            last = [length + budgets[row] for row in left]
+            ending = Ending(last, self._ends, self._fewest(len(left)), self._device)
+            sampler = RequestSampler([requests[row] for row in left], length, steps, self._device)
+            with self._computing([chunk[row] for row in left]) as arguments:
+                output = self._model.generate(
+                    input_ids=sequences,
+                    attention_mask=mask,
+                    past_key_values=cache,
+                    generation_config=GenerationConfig(
+                        max_new_tokens=length + steps - sequences.shape[1],
+                        do_sample=False,
+                        num_beams=1,
+                        use_cache=True,
+                        eos_token_id=self._ends,
+                        pad_token_id=self._pad,
+                        return_dict_in_generate=True,
+                    ),
+                    logits_processor=LogitsProcessorList([sampler]),
+                    stopping_criteria=StoppingCriteriaList([ending]),
+                    **arguments,
+                )
+            rows: list[list[int]] = output.sequences[:, length:].tolist()
+            for row, tokens in zip(left, rows, strict=True):
+                replies[row] = tokens[: budgets[row]]
+            going = [place for place, done in enumerate(ending.done) if not done]
+            if going:
+                # The rest goes on alone, with its part of the key-value cache.
+                chosen = torch.tensor(going, device=self._device)
+                new = output.sequences.shape[1] - mask.shape[1]
+                cache = output.past_key_values
+                cache.batch_select_indices(chosen)
+                sequences = output.sequences[chosen]
+                mask = torch.nn.functional.pad(mask[chosen], (0, new), value=1)
+            left = [left[place] for place in going]
+        return [self._reply(reply) for reply in replies]
+
+    def _fewest(self, rows: int) -> int:
+        """How many rows may be left when a call ends early: half, if the model's cache can be cut."""
+        return rows // 2 if self._shrinks and rows > _LEAST_SHRUNK else 0
 
     def _reply(self, tokens: list[int]) -> tuple[str, int, Finish]:
         end = next((k for k, token in enumerate(tokens) if token in self._ends), None)

@@ -108,6 +108,42 @@ def test_a_reply_does_not_depend_on_its_neighbours(tiny_model: Any) -> None:
         assert replace(together, seconds=0) == replace(alone, seconds=0)
 
 
+def test_batches_cut_down_to_the_rows_that_go_on_give_the_same_replies(
+    tiny: TinyModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load(tiny, adapters=tiny.adapters, max_batch=16)
+    bounds = [1, 2, 2, 3, 5, 5, 8, 8, 13, 16, 21, 24]
+    asked = [
+        ask(
+            seed,
+            max_new_tokens=bound,
+            messages=(SHORT, QUESTION, LONG)[seed % 3],
+            adapter=(None, "east", "west")[seed % 3],
+        )
+        for seed, bound in enumerate(bounds)
+    ]
+    sizes: list[int] = []
+    generate = type(model._model).generate
+    monkeypatch.setattr(
+        type(model._model),
+        "generate",
+        lambda self, *args, **settings: (
+            sizes.append(len(settings["input_ids"])) or generate(self, *args, **settings)
+        ),
+    )
+    shrunk = model.generate(asked)
+    assert len(sizes) > 2
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] == len(asked)
+    monkeypatch.setattr(model, "_shrinks", False)
+    sizes.clear()
+    whole = model.generate(asked)
+    assert sizes == [len(asked)]
+    assert [(g.text, g.generated_tokens, g.finish) for g in shrunk] == [
+        (g.text, g.generated_tokens, g.finish) for g in whole
+    ]
+
+
 def test_same_seed_same_reply_whatever_torchs_generator(tiny_model: Any) -> None:
     state = torch.random.get_rng_state()
     first = tiny_model.generate([ask(3)])[0]
