@@ -9,8 +9,9 @@ Four measurements, one after the other on the same machine:
                it. Memory is the peak sum of PSS over the command's process tree, Ray's own processes in it.
     raw        one call of transformers' ``generate`` with the same model, one adapter, in one process, with one
                thread and with a thread a core, of which the faster counts: a batch of the size that the run's
-               forward passes had, prompts of the run's mean length, replies of its mean length.
-               ``tokens_ratio`` is run over raw.
+               forward passes had, prompts of the run's mean length, and reply lengths drawn from the run's own
+               guidelines, row by row. ``tokens_ratio`` is run over raw. ``even`` is the same with every reply
+               as long as the mean, where no row ends early; nobody reaches that with replies of any length.
     unbatched  the same run, one model call at a time and one negotiation after the other, as the published
                code does; on fewer topics, since it is slow. ``speedup`` is negotiations an hour over that.
 """
@@ -32,6 +33,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from agents.models.config import BundledConfig, OpenAIConfig, TransformersConfig, parse_model_argument
@@ -43,6 +45,8 @@ EXTRA_TOPICS = (
     {"id": "extra-tips", "text": "Should tips in restaurants be forbidden?", "category": "Social Norms"},
 )
 """Two more than the thirty that ship, so that the run has 32."""
+
+QUIET_THREADS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 
 LEAST_TOKENS_RATIO, LEAST_SPEEDUP, MOST_MEMORY_GB = 0.75, 4.0, 4.0
 
@@ -171,32 +175,59 @@ def negotiate(settings: dict[str, Any], flags: Sequence[str], folder: Path) -> R
     )
 
 
+def reply_lengths(run: Path, model: BundledConfig | TransformersConfig) -> list[int]:
+    """Tokens of every candidate guideline that the records of a run hold, its end token counted."""
+    from transformers import AutoTokenizer
+
+    from agents.prompts import PromptSet
+    from negotiation.storage import read_records
+
+    tokenizer = AutoTokenizer.from_pretrained(_plain(model).path)
+    prompts = PromptSet.load()
+    drafts = [
+        candidate.draft
+        for path in sorted((run / "negotiations").glob("*.parquet"))
+        for played in read_records(path)[0].rounds
+        for move in played.moves
+        for candidate in move.candidates
+    ]
+    texts = [prompts.reply(draft.content, draft.reason, draft.description) for draft in drafts]
+    return [len(tokenizer(text)["input_ids"]) + 1 for text in texts]
+
+
 def raw_generate(
-    model: BundledConfig | TransformersConfig, batch: int, prompt: int, reply: int
+    model: BundledConfig | TransformersConfig, prompt: int, replies: Sequence[int]
 ) -> dict[int, float]:
     """Tokens a second of one plain ``generate`` call by number of threads.
 
     Args:
         model: with its adapters, of which one is used.
-        batch: sequences in the call.
-        prompt: tokens each has.
-        reply: tokens each is given.
+        prompt: tokens that each row has.
+        replies: tokens that each row is given before it ends, (B,).
     """
     import torch
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, LogitsProcessor, LogitsProcessorList
 
-    from agents.bundled import bundled_transformers_config
-
-    plain = bundled_transformers_config(model) if isinstance(model, BundledConfig) else model
+    plain = _plain(model)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     language: Any = AutoModelForCausalLM.from_pretrained(plain.path, dtype=dtype).to(device).eval()
     if plain.adapters:
         adapter = plain.adapters.get(CULTURES[0], next(iter(plain.adapters.values())))
         language = PeftModel.from_pretrained(language, adapter).eval()
+    end = language.config.eos_token_id
+    lengths = torch.tensor(replies, device=device)
+
+    class EndAt(LogitsProcessor):  # type: ignore[misc]  # transformers ships no types
+        """Lets a row end at its length and nowhere else."""
+
+        def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            scores[:, end] = torch.where(input_ids.shape[1] - prompt + 1 >= lengths, 1e9, -1e9)
+            return scores
+
     generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(5, language.config.vocab_size, (batch, prompt), generator=generator).to(device)
+    ids = torch.randint(5, language.config.vocab_size, (len(replies), prompt), generator=generator).to(device)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     sampling = {"do_sample": True, "top_p": 0.95, "temperature": 0.8}
     speeds = {}
@@ -205,9 +236,20 @@ def raw_generate(
         with torch.inference_mode():
             language.generate(**inputs, **sampling, max_new_tokens=2)
             began = time.perf_counter()
-            out = language.generate(**inputs, **sampling, max_new_tokens=reply, min_new_tokens=reply)
-            speeds[threads] = float((out.shape[1] - prompt) * batch / (time.perf_counter() - began))
+            language.generate(
+                **inputs,
+                **sampling,
+                max_new_tokens=max(replies),
+                logits_processor=LogitsProcessorList([EndAt()]),
+            )
+            speeds[threads] = sum(replies) / (time.perf_counter() - began)
     return speeds
+
+
+def _plain(model: BundledConfig | TransformersConfig) -> TransformersConfig:
+    from agents.bundled import bundled_transformers_config
+
+    return bundled_transformers_config(model) if isinstance(model, BundledConfig) else model
 
 
 def environment() -> dict[str, Any]:
@@ -230,6 +272,7 @@ def measure(model: str, topics: int, slow_topics: int, seed: int) -> dict[str, A
     """All measurements."""
     from agents.topics import load_topics
 
+    os.environ.update(QUIET_THREADS)  # as the run's actors have them; read when torch is imported
     parsed = parse_model_argument(model)
     if isinstance(parsed, OpenAIConfig):
         raise SystemExit(
@@ -241,25 +284,29 @@ def measure(model: str, topics: int, slow_topics: int, seed: int) -> dict[str, A
     settings = {"cultures": list(CULTURES), "topics": questions, "model": tree, "seed": seed}
     with tempfile.TemporaryDirectory() as scratch:
         run = negotiate(settings, [], Path(scratch) / "run")
+        lengths = reply_lengths(Path(scratch) / "run" / "run", parsed)
         one_by_one = settings | {"topics": questions[:slow_topics], "model": tree | {"max_batch": 1}}
         slow = negotiate(one_by_one, ["--serial", "--concurrency", "1"], Path(scratch) / "slow")
-    batch = min(round(run.mean_batch), parsed.max_batch)
-    prompt, reply = round(run.mean_prompt_tokens), round(run.mean_reply_tokens)
-    speeds = raw_generate(parsed, batch, prompt, reply)
-    raw = max(speeds.values())
+    batch, prompt = min(round(run.mean_batch), parsed.max_batch), round(run.mean_prompt_tokens)
+    replies = np.random.default_rng(seed).choice(lengths, size=batch).tolist()
+    uneven = raw_generate(parsed, prompt, replies)
+    even = raw_generate(parsed, prompt, [round(run.mean_reply_tokens)] * batch)
+    raw = max(uneven.values())
     return {
         "run": asdict(run)
         | {"tokens_per_s": run.tokens_per_s, "negotiations_per_hour": run.negotiations_per_hour},
         "raw": {
             "batch": batch,
             "prompt_tokens": prompt,
-            "reply_tokens": reply,
+            "reply_tokens": replies,
             "tokens_per_s": raw,
-            "by_threads": speeds,
+            "by_threads": uneven,
+            "even_by_threads": even,
         },
         "unbatched": asdict(slow)
         | {"tokens_per_s": slow.tokens_per_s, "negotiations_per_hour": slow.negotiations_per_hour},
         "tokens_ratio": run.tokens_per_s / raw,
+        "tokens_ratio_even": run.tokens_per_s / max(even.values()),
         "speedup": run.negotiations_per_hour / slow.negotiations_per_hour,
         "peak_memory_gb": run.peak_pss_gb,
     }
