@@ -25,3 +25,8 @@ def test_readme_links_lead_to_files() -> None:
     links = re.findall(r"\]\((?!https?://)([^)#]+)", text)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_benchmark_page_is_that_of_the_measured_figures() -> None:
+    done = subprocess.run([sys.executable, "benchmarks/tables.py", "--check"], cwd=ROOT, timeout=60)
+    assert done.returncode == 0, "run: python benchmarks/tables.py"
