@@ -48,14 +48,17 @@ def _throughput(figures: dict[str, Any]) -> str:
         [
             f"A run of {run['topics']} topics as a user starts it ({figures['model']} model, two cultures, Ray, defaults),"
             " against one raw `generate` call",
-            f"of the same model ({raw['batch']} sequences, {raw['prompt_tokens']} tokens in, {raw['reply_tokens']} out), and"
+            f"of the same model ({raw['batch']} sequences, {raw['prompt_tokens']} tokens in), and"
             " against the same run one call at a time",
             f"({slow['topics']} topics).",
             "",
             "| figure | measured | wanted |",
             "| --- | ---: | ---: |",
-            f"| generated tokens a second, run over raw | {figures['tokens_ratio']:.2f} | at least 0.75 |",
-            f"| tokens a second of the run, of raw | {run['tokens_per_s']:.0f}, {raw['tokens_per_s']:.0f} | |",
+            f"| generated tokens a second, run over raw with replies of the run's lengths | {figures['tokens_ratio']:.2f}"
+            " | at least 0.75 |",
+            f"| the same, raw with all replies of the mean length | {figures['tokens_ratio_even']:.2f} | at least 0.75 |",
+            f"| tokens a second: run, raw, raw with even lengths | {run['tokens_per_s']:.0f},"
+            f" {raw['tokens_per_s']:.0f}, {max(raw['even_by_threads'].values()):.0f} | |",
             f"| negotiations an hour, run over one call at a time | {figures['speedup']:.1f} | at least 4 |",
             f"| negotiations an hour | {run['negotiations_per_hour']:.0f} | |",
             f"| peak memory, all processes | {figures['peak_memory_gb']:.2f} GB | below 4 GB |",
