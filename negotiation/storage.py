@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -125,10 +126,16 @@ def from_row(row: Mapping[str, Any]) -> NegotiationRecord:
     return record
 
 
+@cache
+def _fields(record_type: type) -> dict[str, Any]:
+    """Names and types of a dataclass's fields; resolving them costs more than reading a value."""
+    return get_type_hints(record_type)
+
+
 def _restored(hint: Any, value: Any) -> Any:
     """The inverse of ``plain`` with arrays as lists, guided by a type hint."""
     if isinstance(hint, type) and is_dataclass(hint):
-        return hint(**{name: _restored(kind, value[name]) for name, kind in get_type_hints(hint).items()})
+        return hint(**{name: _restored(kind, value[name]) for name, kind in _fields(hint).items()})
     origin = get_origin(hint)
     if origin is np.ndarray:
         return np.array(value, dtype=np.float64)

@@ -115,8 +115,9 @@ def guideline_figures(
     copies = CopyFinder([example.answer for example in corpus.training], bundle)
     texts = [reply.text for reply in replies]
     headings = [text.split("\n")[0] for text in texts]
-    own = _topic_shares([e.topic for e in chosen], texts, corpus)
-    published = _topic_shares([e.topic for e in chosen], [e.answer for e in chosen], corpus)
+    own, published = _topic_shares(
+        [example.topic for example in chosen], (texts, [example.answer for example in chosen]), corpus
+    )
     return {
         "samples": len(chosen),
         "well_formed": float(np.mean(formed)),
@@ -138,15 +139,17 @@ def _well_formed(reply: Generation) -> bool:
     return reply.finish == "stop"
 
 
-def _topic_shares(topics: Sequence[str], texts: Sequence[str], corpus: Corpus) -> NDArray[np.float64]:
+def _topic_shares(
+    topics: Sequence[str], versions: Sequence[Sequence[str]], corpus: Corpus
+) -> list[NDArray[np.float64]]:
+    """``on_topic`` of several versions of the texts on the same topics."""
     from agents.embedding import load_embedder
 
     embedder = load_embedder()
     every = sorted({example.topic for example in (*corpus.training, *corpus.validation)})
     place = {topic: index for index, topic in enumerate(every)}
-    return on_topic(
-        embedder.embed(texts), embedder.embed(every), np.array([place[topic] for topic in topics])
-    )
+    vectors, own = embedder.embed(every), np.array([place[topic] for topic in topics])
+    return [on_topic(embedder.embed(texts), vectors, own) for texts in versions]
 
 
 class CopyFinder:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -157,11 +156,11 @@ def _adapters(
     from peft import LoraConfig, get_peft_model
 
     for culture in load_cultures():
-        training = encode([e for e in corpus.training if e.culture == culture.id], tokenizer)
-        validation = encode([e for e in corpus.validation if e.culture == culture.id], tokenizer)
         folder = config.work / "adapters" / culture.id
         if (folder / "adapter_config.json").is_file():
             continue
+        training = encode([e for e in corpus.training if e.culture == culture.id], tokenizer)
+        validation = encode([e for e in corpus.validation if e.culture == culture.id], tokenizer)
         base = _fresh_model(config, tokenizer)
         _load_base(base, config.work / "base")
         lora = LoraConfig(
@@ -244,10 +243,6 @@ def export(config: BundleConfig, base: PreTrainedModel, tokenizer: PreTrainedTok
         )
         # Loading compares it with the base's weights, so that an adapter of an earlier training is refused.
         (target / "base_fingerprint.txt").write_text(fingerprint + "\n", encoding="utf-8")
-    for stray in config.out.glob("**/README.md"):
-        if stray.parent != config.out:
-            stray.unlink()
-    shutil.rmtree(config.out / ".cache", ignore_errors=True)
 
 
 def _seconds(work: Path) -> dict[str, float]:
