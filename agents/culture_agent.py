@@ -217,7 +217,12 @@ class CultureAgent:
         self._check_seat(view.player, view.players)
         words = self._speaking.statement_words
         prompt = self._prompts.consensus(
-            self.culture, view.topic.text, self._opponents(view), _weighted(view, view.player), words
+            self.culture,
+            view.topic.text,
+            view.statement,
+            self._opponents(view),
+            _weighted(view, view.player),
+            words,
         )
         ask = _Ask("consensus", 0, prompt, self._speaking.consensus_tokens, _statement(words))
         return (await self._one(view.topic, view.round, view.seed, ask))[0]
@@ -324,6 +329,6 @@ def _guideline(kind: str) -> Callable[[str], Draft]:
 def _weighted(view: TableView, player: int) -> list[WeightedGuideline]:
     """A player's pool as prompts show it, in pool order."""
     return [
-        WeightedGuideline(float(weight), guideline.content, guideline.reason)
+        WeightedGuideline(float(weight), guideline.content, guideline.reason, guideline.description)
         for weight, guideline in zip(view.weights[player], view.pools[player].guidelines, strict=True)
     ]

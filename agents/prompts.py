@@ -40,7 +40,7 @@ TEMPLATE_FIELDS: dict[str, frozenset[str]] = {
     "first_guideline": frozenset({"topic", "position", "answer_format"}),
     "candidate": frozenset({"topic", "opponents", "own", "kind", "instruction", "answer_format"}),
     "weights": frozenset({"topic", "own", "max_words"}),
-    "consensus": frozenset({"topic", "opponents", "own", "max_words"}),
+    "consensus": frozenset({"topic", "position", "opponents", "own", "max_words"}),
     "answer_format": frozenset(),
     "opponent": frozenset({"culture", "guidelines"}),
     "guideline": frozenset({"weight", "content", "reason"}),
@@ -59,12 +59,26 @@ class WeightedGuideline:
     Attributes:
         weight: its share of the player's weights, finite and >= 0; shares are of the sum of those given.
         content: the heading.
-        reason: why it was proposed; may be empty, then the heading alone is shown.
+        reason: why it was proposed; may be empty.
+        description: what it asks for; may be empty. Shown where a culture speaks of what it holds itself.
     """
 
     weight: float
     content: str
     reason: str
+    description: str = ""
+
+    @property
+    def whole(self) -> str:
+        """Reason and description, as sentences one after the other; empty if both are.
+
+        >>> WeightedGuideline(1.0, "Open days", "Trust", "Visit.").whole
+        'Trust. Visit.'
+        """
+        reason, description = self.reason.strip(), self.description.strip()
+        if not (reason and description):
+            return reason or description
+        return f"{reason}{'' if reason[-1] in '.!?' else '.'} {description}"
 
 
 class Instructions(BaseModel):
@@ -200,27 +214,34 @@ class PromptSet(BaseModel):
     def weights(
         self, culture: Culture, topic: str, own: Sequence[WeightedGuideline], max_words: int
     ) -> tuple[Message, Message]:
-        """Ask to say in words what the culture stands for now, in proportion to its own weights."""
+        """Ask to say in words what the culture stands for now, in proportion to its own weights.
+
+        The own guidelines are shown with their descriptions.
+        """
         return self._messages(
             culture,
             "weights",
             {"topic": topic, "max_words": str(max_words)},
-            {"own": self._guidelines(own)},
+            {"own": self._guidelines(own, whole=True)},
         )
 
     def consensus(
         self,
         culture: Culture,
         topic: str,
+        position: str,
         opponents: Sequence[tuple[str, Sequence[WeightedGuideline]]],
         own: Sequence[WeightedGuideline],
         max_words: int,
     ) -> tuple[Message, Message]:
-        """Ask for the consensus that follows from everybody's weights, in at most ``max_words`` words."""
+        """Ask for the consensus that follows from everybody's weights, in at most ``max_words`` words.
+
+        The own opening statement is in view.
+        """
         return self._messages(
             culture,
             "consensus",
-            {"topic": topic, "max_words": str(max_words)},
+            {"topic": topic, "position": position, "max_words": str(max_words)},
             {"opponents": self._opponents(opponents), "own": self._guidelines(own)},
         )
 
@@ -246,14 +267,15 @@ class PromptSet(BaseModel):
         system = self._fill("system", {"culture": culture.name, "description": culture.description})
         return Message("system", system), Message("user", self._fill(name, lines, blocks))
 
-    def _guidelines(self, pool: Sequence[WeightedGuideline]) -> str:
-        """The shown guidelines, one a line, heaviest first."""
+    def _guidelines(self, pool: Sequence[WeightedGuideline], *, whole: bool = False) -> str:
+        """The shown guidelines, one a line, heaviest first; ``whole`` with their descriptions."""
         lines = []
         for k, percent in shown_percentages([guideline.weight for guideline in pool]):
             guideline = pool[k]
             fields = {"weight": str(percent), "content": guideline.content}
-            if guideline.reason.strip():
-                lines.append(self._fill("guideline", fields | {"reason": guideline.reason}))
+            reason = guideline.whole if whole else guideline.reason.strip()
+            if reason:
+                lines.append(self._fill("guideline", fields | {"reason": reason}))
             else:
                 lines.append(self._fill("guideline_heading", fields))
         return "\n".join(lines)

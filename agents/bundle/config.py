@@ -22,10 +22,10 @@ class ShapeConfig(BaseModel):
 
 
 SHAPES: dict[str, ShapeConfig] = {
-    "small": ShapeConfig(vocabulary=4096, layers=4, width=256, feed_forward=704, heads=4, key_value_heads=2),
+    "small": ShapeConfig(vocabulary=3072, layers=4, width=256, feed_forward=704, heads=4, key_value_heads=2),
     "large": ShapeConfig(vocabulary=4096, layers=8, width=384, feed_forward=1024, heads=6, key_value_heads=3),
 }
-"""``small`` (4.0 million parameters) trains on two cores in hours, ``large`` (14.6 million) wants a GPU."""
+"""``small`` (3.7 million parameters) trains on two cores in hours, ``large`` (14.6 million) wants a GPU."""
 
 
 class BundleConfig(BaseModel):
@@ -40,11 +40,11 @@ class BundleConfig(BaseModel):
     out: Path = Field(description="folder that receives the finished model, its adapters and the model card")
     size: Literal["small", "large"] = Field(default="small", description="shape of the decoder")
     tokens: int = Field(
-        default=40_000_000, gt=0, description="tokens the base is trained on, prompts and padding included"
+        default=80_000_000, gt=0, description="tokens the base is trained on, prompts and padding included"
     )
-    adapter_tokens: int = Field(default=600_000, gt=0, description="tokens each adapter is trained on")
+    adapter_tokens: int = Field(default=1_000_000, gt=0, description="tokens each adapter is trained on")
     adapter_rank: int = Field(default=8, ge=1, description="rank of the LoRA adapters")
-    batch_tokens: int = Field(default=12_288, gt=0, description="tokens in a step")
+    batch_tokens: int = Field(default=16_384, gt=0, description="tokens in a step")
     validation_share: float = Field(
         default=0.1, gt=0, lt=1, description="share of the topics that is held out"
     )

@@ -11,7 +11,7 @@ position            topic                                       opening statemen
 first_guideline     topic, own opening statement                the side's guideline nearest to its opening
 candidate           topic, both pools with weights, a kind      the guideline that was added next
 weights             topic, own pool with weights                the speech of that round
-consensus           topic, both pools with weights              the consensus statement
+consensus           topic, own opening, both pools              the consensus statement
 ==================  ==========================================  ==================================================
 
 Departures from the published runs, all because of what was released:
@@ -19,7 +19,8 @@ Departures from the published runs, all because of what was released:
 - The full text of first guidelines was not released. The prompt of ``first_guideline`` is answered with the guideline of
   that side whose logged consistency with the first one is highest.
 - Kinds were not released. They are told from the words of the guideline (``kind_of``), a weak label.
-- Half of a uniform distribution was mixed into the published weights; ``unmixed`` takes it out again.
+- Half of a uniform distribution was mixed into the published weights; ``unmixed`` takes it out again. The speeches were
+  written in view of the mixture and speak of guidelines that hold nothing without it, so ``weights`` keeps it.
 - Guidelines were asked for without the topic. Those that are nearer to fewer than half of the other topics than to their own
   are left out (``on_topic``), since a model trained on the others would speak beside the question.
 
@@ -28,6 +29,7 @@ Topics, not rows, are split into training and validation.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,8 +50,8 @@ TASKS: tuple[Task, ...] = get_args(Task)
 
 STATEMENT_WORDS = 100
 """The bound on statements (NCN section 3.4)."""
-LONG_STATEMENT_WORDS = 150
-"""The bound named in the prompt for first paragraphs of the baselines' openings, which are written in a longer style."""
+WORDS_STEP = 50
+"""The baselines' openings are longer; the bound named in their prompts is their length rounded up to a multiple of this."""
 
 _CULTURES = {
     "English_Speaking": "english-speaking",
@@ -226,8 +228,9 @@ def _row_examples(
             yield from _side_examples(row, side, other, kept, prompts)
         else:
             culture = get_culture(_CULTURES[row[f"culture_{side}"]])
-            messages = prompts.position(culture, row["topic"], LONG_STATEMENT_WORDS)
-            yield _example("position", culture, row, messages, opening.strip().split("\n\n")[0])
+            words = WORDS_STEP * math.ceil(len(opening.split()) / WORDS_STEP)
+            messages = prompts.position(culture, row["topic"], words)
+            yield _example("position", culture, row, messages, opening)
 
 
 def _side_examples(
@@ -239,6 +242,7 @@ def _side_examples(
     topic = row["topic"]
     opening = one_line(row[f"initial_{side}"])
     pools = {name: _pools_by_round(row, name) for name in (side, other)}
+    mixed = _pools_by_round(row, side, mixed=True)
     turns = [turn for turn in row["turns"] if turn["side"] == side]
     yield _example("position", culture, row, prompts.position(culture, topic, STATEMENT_WORDS), opening)
     nearest = max(turns, key=lambda turn: turn["consistency"] or 0.0, default=None)
@@ -259,12 +263,13 @@ def _side_examples(
             answer = prompts.reply(turn["content"], turn["reason"], turn["description"])
             yield _example("candidate", culture, row, messages, answer)
         if turn["speech"]:
-            messages = prompts.weights(culture, topic, _held(pools[side], turn["round"]), STATEMENT_WORDS)
+            messages = prompts.weights(culture, topic, _held(mixed, turn["round"]), STATEMENT_WORDS)
             yield _example("weights", culture, row, messages, turn["speech"])
     if row[f"consensus_{side}"]:
         last = max((turn["round"] for turn in row["turns"]), default=0)
         theirs = [(opponent, _held(pools[other], last))]
-        messages = prompts.consensus(culture, topic, theirs, _held(pools[side], last), STATEMENT_WORDS)
+        own = _held(pools[side], last)
+        messages = prompts.consensus(culture, topic, opening, theirs, own, STATEMENT_WORDS)
         yield _example("consensus", culture, row, messages, row[f"consensus_{side}"])
 
 
@@ -275,17 +280,20 @@ def _example(
     return Example(task, culture.id, int(row["topic_id"]), row["topic"], messages, text)
 
 
-def _pools_by_round(row: Mapping[str, Any], side: str) -> list[list[WeightedGuideline]]:
-    """The pool of one side after each round; round 0 is its first guideline alone."""
+def _pools_by_round(
+    row: Mapping[str, Any], side: str, *, mixed: bool = False
+) -> list[list[WeightedGuideline]]:
+    """The pool of one side after each round, weights ``unmixed`` or as published; round 0 is its first guideline alone."""
     turns = sorted((turn for turn in row["turns"] if turn["side"] == side), key=lambda turn: turn["round"])
-    reasons = {turn["content"]: turn["reason"] for turn in turns}
+    known = {turn["content"]: (turn["reason"], turn["description"]) for turn in turns}
     first = turns[0]["weights"][0]["content"] if turns else ""
     pools = [[WeightedGuideline(1.0, first, "")] if first else []]
     for turn in turns:
-        weights = unmixed({entry["content"]: entry["weight"] for entry in turn["weights"]})
+        published = {entry["content"]: entry["weight"] for entry in turn["weights"]}
+        weights = published if mixed else unmixed(published)
         pools.append(
             [
-                WeightedGuideline(weight, content, reasons.get(content, ""))
+                WeightedGuideline(weight, content, *known.get(content, ("", "")))
                 for content, weight in weights.items()
             ]
         )

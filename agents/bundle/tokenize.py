@@ -20,8 +20,8 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-LENGTHS = (128, 192, 256, 352, 512, 768)
-"""Row lengths that examples are padded to: few, since each is compiled once and memory grows with their number."""
+LENGTHS = (192, 256, 320, 384, 448, 512, 640, 768)
+"""Row lengths that examples are padded to: few, since memory grows with their number."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -141,7 +141,8 @@ def _base(
 ) -> PreTrainedModel:
     """The base model, trained to the end."""
     model = _fresh_model(config, tokenizer).to(_device(config))
-    plan = OptimiserConfig(tokens=config.tokens, batch_tokens=config.batch_tokens)
+    # Several epochs over few texts want more decay than one (Kim et al. 2025, arXiv 2509.14786, section 3).
+    plan = OptimiserConfig(tokens=config.tokens, batch_tokens=config.batch_tokens, weight_decay=0.3)
     trainer = Trainer(model, plan, config.work / "base", seed=config.seed, compile=config.compile)
     rng = np.random.default_rng(config.seed)
     shown = [validation[index] for index in rng.permutation(len(validation))[:CHECK_ROWS]]
@@ -196,7 +197,7 @@ def _run(
     log = trainer.checkpoint / "log.jsonl"
     trainer.checkpoint.mkdir(parents=True, exist_ok=True)
     before = time.monotonic()
-    for progress in trainer.train(training, validation, tokenizer.pad_token_id, evaluate_every=100):
+    for progress in trainer.train(training, validation, tokenizer.pad_token_id, evaluate_every=200):
         now = time.monotonic()
         with log.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(asdict(progress) | {"seconds": now - before}) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -161,10 +162,21 @@ def test_first_guideline_is_the_one_nearest_to_the_opening(corpus: Corpus) -> No
     assert answers == {"2"}  # the second turn has the higher logged consistency
 
 
-def test_long_openings_give_their_first_paragraph(corpus: Corpus) -> None:
-    long = [e for e in corpus.training if e.task == "position" and "150 words" in e.messages[1].content]
+def test_long_openings_are_asked_for_in_as_many_words_as_they_have(corpus: Corpus) -> None:
+    long = [e for e in corpus.training if e.task == "position" and "50 words" in e.messages[1].content]
     assert long
-    assert not any("And more" in example.answer for example in long)
+    assert all("And more." in example.answer or "And less." in example.answer for example in long)
+
+
+def test_statements_are_asked_for_with_the_whole_own_guidelines(corpus: Corpus) -> None:
+    for example in corpus.training:
+        if example.task == "weights":
+            assert re.search(
+                r"Open the \w+ \d[ab]: It directly .* Everyone [ab] may visit", example.messages[1].content
+            )
+            assert "- 75% Keep the " in example.messages[1].content  # as published, with the mixture
+        if example.task == "consensus":
+            assert re.search(r"Your position: \w+ hold that", example.messages[1].content)
 
 
 def test_missing_data_is_told(tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ from negotiation.errors import ConfigurationError, GameError
 
 PROMPTS = PromptSet.load()
 CULTURE = Culture("here", "Here", "a place.")
-OWN = [WeightedGuideline(0.25, "Own A", "because"), WeightedGuideline(0.75, "Own B", "")]
-OTHER = [WeightedGuideline(1.0, "Other", "reasons")]
+OWN = [WeightedGuideline(0.25, "Own A", "because", "Do A."), WeightedGuideline(0.75, "Own B", "")]
+OTHER = [WeightedGuideline(1.0, "Other", "reasons", "Do other things.")]
 SYSTEM = Message(
     "system", "You speak for the Here cultural region: a place. Keep to its values and to the question."
 )
@@ -79,22 +79,35 @@ def test_weights_prompt() -> None:
         SYSTEM,
         Message(
             "user",
-            "Question: Why?\nYou hold:\n- 75% Own B\n- 25% Own A: because\n"
+            "Question: Why?\nYou hold:\n- 75% Own B\n- 25% Own A: because. Do A.\n"
             "Say in at most 80 words what you stand for now, in proportion to these weights.",
         ),
     )
 
 
 def test_consensus_prompt() -> None:
-    assert PROMPTS.consensus(CULTURE, "Why?", [("There", OTHER)], OWN, 100) == (
+    assert PROMPTS.consensus(CULTURE, "Why?", "We hold\n\nthat.", [("There", OTHER)], OWN, 100) == (
         SYSTEM,
         Message(
             "user",
-            "Question: Why?\nThere holds:\n- 100% Other: reasons\n"
+            "Question: Why?\nYour position: We hold that.\nThere holds:\n- 100% Other: reasons\n"
             "You hold:\n- 75% Own B\n- 25% Own A: because\n"
             "State in at most 100 words the consensus that follows from these weights.",
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("reason", "description", "whole"),
+    [
+        ("Why", "What.", "Why. What."),
+        ("Why!", "What.", "Why! What."),
+        ("", "What.", "What."),
+        (" Why ", " ", "Why"),
+    ],
+)
+def test_a_whole_guideline_is_its_reason_and_description(reason: str, description: str, whole: str) -> None:
+    assert WeightedGuideline(1.0, "A", reason, description).whole == whole
 
 
 def test_reply_format() -> None:
@@ -178,7 +191,7 @@ def test_weights_that_are_none_are_refused(weights: list[float], message: str) -
 
 def test_no_opponents_or_an_unknown_kind_are_refused() -> None:
     with pytest.raises(GameError, match="opponents is empty"):
-        PROMPTS.consensus(CULTURE, "Why?", [], OWN, 100)
+        PROMPTS.consensus(CULTURE, "Why?", "Yes.", [], OWN, 100)
     with pytest.raises(
         ConfigurationError, match="kind is 'initial'; it must be one of adversarial, complementary"
     ):
