@@ -154,14 +154,14 @@ TrainingOut = Annotated[
     typer.Option("--out", metavar="DIR", help="The finished model (default: in the work folder)."),
 ]
 TrainingSize = Annotated[
-    str | None, typer.Option("--size", metavar="SIZE", help="small (4 million parameters, default) or large.")
+    str | None, typer.Option("--size", metavar="SIZE", help="small (3.7 million parameters, default) or large.")
 ]
 TrainingTokens = Annotated[
-    int | None, typer.Option("--tokens", help="Tokens that the base is trained on (default 40 million).")
+    int | None, typer.Option("--tokens", help="Tokens that the base is trained on (default 80 million).")
 ]
 AdapterTokens = Annotated[
     int | None,
-    typer.Option("--adapter-tokens", help="Tokens that each adapter is trained on (default 600,000)."),
+    typer.Option("--adapter-tokens", help="Tokens that each adapter is trained on (default 1 million)."),
 ]
 TrainingDevice = Annotated[
     str | None, typer.Option("--device", metavar="DEVICE", help="auto (default), cpu or cuda.")
