@@ -162,6 +162,11 @@ class PromptSet(BaseModel):
             )
             raise ConfigurationError(f"prompts {source}: {faults}") from error
 
+    def speaker(self, culture: Culture) -> Message:
+        """The system message: who speaks."""
+        fields = {"culture": culture.name, "description": culture.description}
+        return Message("system", self._fill("system", fields))
+
     def position(self, culture: Culture, topic: str, max_words: int) -> tuple[Message, Message]:
         """Ask for the opening statement on ``topic`` in at most ``max_words`` words."""
         return self._messages(culture, "position", {"topic": topic, "max_words": str(max_words)})
@@ -256,16 +261,12 @@ class PromptSet(BaseModel):
     def _fill(self, name: str, lines: Mapping[str, str], blocks: Mapping[str, str] | None = None) -> str:
         """Fill a template; ``lines`` become one line each, ``blocks`` (filled templates) stay as they are."""
         values = {field: one_line(text) for field, text in lines.items()} | dict(blocks or {})
-        return "".join(
-            literal + ("" if field is None else values[field])
-            for literal, field in _segments(self._template(name))
-        )
+        return fill_template(self._template(name), values)
 
     def _messages(
         self, culture: Culture, name: str, lines: Mapping[str, str], blocks: Mapping[str, str] | None = None
     ) -> tuple[Message, Message]:
-        system = self._fill("system", {"culture": culture.name, "description": culture.description})
-        return Message("system", system), Message("user", self._fill(name, lines, blocks))
+        return self.speaker(culture), Message("user", self._fill(name, lines, blocks))
 
     def _guidelines(self, pool: Sequence[WeightedGuideline], *, whole: bool = False) -> str:
         """The shown guidelines, one a line, heaviest first; ``whole`` with their descriptions."""
@@ -287,6 +288,26 @@ class PromptSet(BaseModel):
             self._fill("opponent", {"culture": name}, {"guidelines": self._guidelines(pool)})
             for name, pool in opponents
         )
+
+
+def fill_template(template: str, values: Mapping[str, str]) -> str:
+    """Put values in the place of a template's fields, in one pass: what is put in is never read as a template.
+
+    >>> fill_template("{greeting}, {name}", {"greeting": "{name}", "name": "Ada"})
+    '{name}, Ada'
+    """
+    return "".join(
+        literal + ("" if field is None else values[field]) for literal, field in _segments(template)
+    )
+
+
+def template_fields(template: str) -> frozenset[str]:
+    """The fields that a template names.
+
+    Raises:
+        ValueError: if a brace is unbalanced, or a field has a format, a conversion or no plain name.
+    """
+    return frozenset(field for _, field in _segments(template) if field is not None)
 
 
 def one_line(text: str) -> str:
@@ -355,7 +376,7 @@ def _segments(template: str) -> tuple[tuple[str, str | None], ...]:
 def _fields(name: str, template: str) -> frozenset[str]:
     """The fields that a template uses; raises ValueError naming the template if it cannot be read."""
     try:
-        return frozenset(field for _, field in _segments(template) if field is not None)
+        return template_fields(template)
     except ValueError as error:
         raise ValueError(f"template {name!r}: {error}") from error
 
