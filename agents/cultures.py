@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,7 +29,8 @@ class Culture:
         description: a short neutral one, naming places and institutions rather than traits; used in prompts.
         countries: alpha-3 codes of its countries, sorted.
         survey_codes: the numeric codes of the same countries, as survey files give them.
-        profile: what its people value, or None where no survey has been read.
+        profile: what its people value, or None where no survey has been read. The eight regions that ship have theirs from
+            ``agents/data/profiles.json``; for all of a culture's figures see ``agents.survey.shipped``.
     """
 
     id: str
@@ -68,14 +69,24 @@ _ENTRIES = TypeAdapter(list[_CultureEntry])
 
 @lru_cache(maxsize=8)
 def load_cultures(path: Path = CULTURES_FILE) -> tuple[Culture, ...]:
-    """The cultures of a YAML file, in its order; without a path, the eight regions.
+    """The cultures of a YAML file, in its order; without a path, the eight regions with their value profiles.
+
+    Raises:
+        CultureError: as ``read_cultures``.
+
+    >>> [culture.id for culture in load_cultures()][:2]
+    ['english-speaking', 'protestant-europe']
+    """
+    cultures = read_cultures(path)
+    return _with_profiles(cultures) if path == CULTURES_FILE else cultures
+
+
+def read_cultures(path: Path) -> tuple[Culture, ...]:
+    """The cultures of a YAML file as it gives them, without profiles.
 
     Raises:
         CultureError: if the file is missing, is no UTF-8 YAML list, has a wrong or unknown field, an id or
             name twice, or a country in two cultures.
-
-    >>> [culture.id for culture in load_cultures()][:2]
-    ['english-speaking', 'protestant-europe']
     """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -93,6 +104,17 @@ def load_cultures(path: Path = CULTURES_FILE) -> tuple[Culture, ...]:
         raise CultureError(f"cultures {path}: {faults}") from error
     _check_distinct(path, cultures)
     return cultures
+
+
+def _with_profiles(regions: Sequence[Culture]) -> tuple[Culture, ...]:
+    """The regions that ship, with the value profiles that ship.
+
+    Cultures of a file of the user's own get none: what we found for a region need not be true of theirs by that name.
+    """
+    from agents.survey.shipped import shipped_profiles
+
+    profiles = shipped_profiles()
+    return tuple(replace(region, profile=profiles[region.id].values) for region in regions)
 
 
 def _check_distinct(path: Path, cultures: Sequence[Culture]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from agents.cultures import Culture, check_cultures, get_culture, load_cultures
+from agents.cultures import CULTURES_FILE, Culture, check_cultures, get_culture, load_cultures
+from agents.survey.shipped import shipped_profiles
 from agents.values import SCHWARTZ_VALUES, ValueProfile
 from negotiation.errors import CultureError
 
@@ -35,7 +37,20 @@ def test_each_region_has_countries_and_a_short_description_without_line_breaks()
         assert culture.description.endswith(".")
         assert "\n" not in culture.description
         assert len(culture.description) < 160
-        assert culture.profile is None
+
+
+def test_each_region_has_its_value_profile_and_pickles_with_it() -> None:
+    for culture in load_cultures():
+        assert culture.profile is not None
+        assert "mean of" in culture.profile.source
+        assert culture.profile == shipped_profiles()[culture.id].values
+        assert pickle.loads(pickle.dumps(culture)) == culture
+
+
+def test_cultures_of_a_users_file_have_no_profile_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(CULTURES_FILE.read_text(encoding="utf-8"), encoding="utf-8")
+    assert {culture.profile for culture in load_cultures(path)} == {None}
 
 
 def test_country_codes_are_alpha_3_and_no_number_occurs_twice() -> None:
