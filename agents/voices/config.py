@@ -57,6 +57,9 @@ class VoicesConfig(BaseModel):
         le=1.0,
         description="least probability that the judge must give the intended option, besides preferring it",
     )
+    tolerance: int = Field(
+        0, ge=0, le=10, description="how many places from the intended option the judge's reading may lie"
+    )
     retries: int = Field(3, ge=0, le=50, description="how often a pair that was dropped is asked for again")
     answer_words: int = Field(60, ge=5, le=1000, description="most words asked for in an answer")
     temperature: float = Field(0.9, gt=0.0, le=2.0, description="sampling temperature of the writer")

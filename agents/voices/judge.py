@@ -9,7 +9,7 @@ from typing import Protocol
 
 from agents.models.protocol import LanguageModel, Message, ScoringRequest
 from agents.prompts import one_line
-from agents.voices.items import SurveyItem
+from agents.survey.codebook import Item
 from agents.voices.prompts import VoicePrompts
 from agents.voices.rows import Pair
 from negotiation.errors import ModelServerError
@@ -29,13 +29,19 @@ class Verdict:
         """Of one option; None if nobody judged."""
         return None if self.probabilities is None else self.probabilities[option]
 
-    def keeps(self, option: int, least: float) -> bool:
-        """Whether the answer expresses this option: no other is as probable, and it has at least ``least``."""
+    def keeps(self, option: int, least: float, tolerance: int = 0) -> bool:
+        """Whether the answer expresses this option.
+
+        Args:
+            option: the intended one.
+            least: least probability of it and those within ``tolerance`` together.
+            tolerance: how many places from it the most probable option may lie; a tie with one farther off keeps nothing.
+        """
         if self.probabilities is None:
             return True
-        mine = self.probabilities[option]
-        others = (value for place, value in enumerate(self.probabilities) if place != option)
-        return mine >= least and all(mine > other for other in others)
+        near = self.probabilities[max(0, option - tolerance) : option + tolerance + 1]
+        far = [value for place, value in enumerate(self.probabilities) if abs(place - option) > tolerance]
+        return math.fsum(near) >= least and all(max(near) > value for value in far)
 
 
 class Judge(Protocol):
@@ -47,7 +53,7 @@ class Judge(Protocol):
 
     name: str
 
-    def judge(self, pairs: Sequence[tuple[SurveyItem, Pair]]) -> list[Verdict]:
+    def judge(self, pairs: Sequence[tuple[Item, Pair]]) -> list[Verdict]:
         """One verdict a pair, in order."""
         ...
 
@@ -57,7 +63,7 @@ class NoJudge:
 
     name = "none"
 
-    def judge(self, pairs: Sequence[tuple[SurveyItem, Pair]]) -> list[Verdict]:
+    def judge(self, pairs: Sequence[tuple[Item, Pair]]) -> list[Verdict]:
         """Verdicts that keep."""
         return [Verdict(None) for _ in pairs]
 
@@ -77,7 +83,7 @@ class ModelJudge:
         self._prompts = prompts
         self._blind: dict[str, tuple[float, ...]] = {}
 
-    def judge(self, pairs: Sequence[tuple[SurveyItem, Pair]]) -> list[Verdict]:
+    def judge(self, pairs: Sequence[tuple[Item, Pair]]) -> list[Verdict]:
         """One verdict a pair; all scores are asked for in one model call.
 
         Raises:
@@ -94,7 +100,7 @@ class ModelJudge:
             for (item, _), row in zip(pairs, scored[len(unseen) :], strict=True)
         ]
 
-    def _score(self, asks: Sequence[tuple[tuple[Message, ...], SurveyItem]]) -> list[tuple[float, ...]]:
+    def _score(self, asks: Sequence[tuple[tuple[Message, ...], Item]]) -> list[tuple[float, ...]]:
         """For each dialogue the log-probability (nats) of each option's label."""
         requests = [
             ScoringRequest(messages, one_line(label)) for messages, item in asks for label in item.options

@@ -95,7 +95,9 @@ class VoiceMaker:
             read.append((place, reply))
         verdicts = self._judge.judge([(state.wanted[place].item, pair) for place, pair in read])
         for (place, pair), verdict in zip(read, verdicts, strict=True):
-            if verdict.keeps(state.wanted[place].option, self._config.least_probability):
+            if verdict.keeps(
+                state.wanted[place].option, self._config.least_probability, self._config.tolerance
+            ):
                 state.rows[place] = self._row(state.wanted[place], pair, attempt, verdict)
             else:
                 again.append(place)
@@ -143,10 +145,10 @@ class VoiceMaker:
 
 def _misread(wanted: Wanted, verdict: Verdict) -> str:
     """Why a judged pair is not kept, in words."""
-    assert verdict.probabilities is not None
-    chosen = max(range(len(verdict.probabilities)), key=lambda option: verdict.probabilities[option])  # type: ignore[index]
+    probabilities = verdict.probabilities or ()
+    chosen = max(range(len(probabilities)), key=probabilities.__getitem__)
     options = wanted.item.options
     return (
-        f"the judge reads {options[chosen]!r} ({verdict.probabilities[chosen]:.2f}), not"
-        f" {options[wanted.option]!r} ({verdict.probabilities[wanted.option]:.2f})"
+        f"the judge reads {options[chosen]!r} ({probabilities[chosen]:.2f}), not"
+        f" {options[wanted.option]!r} ({probabilities[wanted.option]:.2f})"
     )

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from agents.models.protocol import Message
 from agents.prompts import fill_template, one_line, template_fields
-from agents.voices.items import SurveyItem
+from agents.survey.codebook import Item
 from negotiation.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ TEMPLATE_FIELDS: dict[str, frozenset[str]] = {
     "reply": frozenset({"question", "answer"}),
     "question_frames": frozenset({"question"}),
     "answer_frames": frozenset({"option"}),
+    "scale_point": frozenset({"point", "first", "last"}),
 }
 """What each template is given; it must use exactly these."""
 
@@ -49,6 +50,7 @@ class VoicePrompts(BaseModel):
     judge: str = Field(description="asks which option a reply expresses")
     judge_blind: str = Field(description="the same without the reply; its answer is the judge's prejudice")
     reply: str = Field(description="question and answer as the model is to write them; used in tests")
+    scale_point: str = Field(description="an option that is only a number, in words")
     question_frames: tuple[str, ...] = Field(min_length=1, description="open questions without a model")
     answer_frames: tuple[str, ...] = Field(min_length=1, description="answers without a model")
 
@@ -95,20 +97,18 @@ class VoicePrompts(BaseModel):
             )
             raise ConfigurationError(f"prompts {source}: {faults}") from error
 
-    def rewriting(
-        self, culture: Culture, item: SurveyItem, option: int, max_words: int
-    ) -> tuple[Message, Message]:
+    def rewriting(self, culture: Culture, item: Item, option: int, max_words: int) -> tuple[Message, Message]:
         """Ask for an open question and an answer that expresses one option (by its place)."""
         system = _fill(self.rewrite_system, {"culture": culture.name, "description": culture.description})
-        fields = {"option": item.options[option], "max_words": str(max_words)} | _of_item(item)
+        fields = {"option": self.spoken(item, option), "max_words": str(max_words)} | _of_item(item)
         return Message("system", system), Message("user", _fill(self.rewrite, fields))
 
-    def judging(self, item: SurveyItem, asked: str, answer: str) -> tuple[Message, Message]:
+    def judging(self, item: Item, asked: str, answer: str) -> tuple[Message, Message]:
         """Ask which option an answer expresses."""
         user = _fill(self.judge, {"asked": asked, "answer": answer} | _of_item(item))
         return Message("system", self.judge_system), Message("user", user)
 
-    def judging_blind(self, item: SurveyItem) -> tuple[Message, Message]:
+    def judging_blind(self, item: Item) -> tuple[Message, Message]:
         """Ask the judge the same without showing an answer."""
         return Message("system", self.judge_system), Message("user", _fill(self.judge_blind, _of_item(item)))
 
@@ -116,21 +116,28 @@ class VoicePrompts(BaseModel):
         """A pair as the model is to write it; ``agents.voices.writers.parse_pair`` reads it back."""
         return _fill(self.reply, {"question": question, "answer": answer})
 
-    def framed(self, item: SurveyItem, option: int, variant: int) -> tuple[str, str]:
+    def spoken(self, item: Item, option: int) -> str:
+        """An option's label; a bare number of a scale with the scale's ends."""
+        label = one_line(item.options[option])
+        if any(character.isalpha() for character in label):
+            return label
+        return _fill(self.scale_point, {"point": label, "first": item.options[0], "last": item.options[-1]})
+
+    def framed(self, item: Item, option: int, variant: int) -> tuple[str, str]:
         """Question and answer without a model; variants repeat after the number of question times answer frames."""
         asked, answered = len(self.question_frames), len(self.answer_frames)
         variant %= asked * answered
         # Along diagonals, so that neighbouring variants differ in both.
         turn, answer = divmod(variant, answered)
         question = self.question_frames[(turn + answer) % asked]
-        label = item.options[option].strip().rstrip(".")
+        label = self.spoken(item, option).rstrip(".")
         return (
             _fill(question, {"question": item.question}),
             _fill(self.answer_frames[answer], {"option": label}),
         )
 
 
-def _of_item(item: SurveyItem) -> dict[str, str]:
+def _of_item(item: Item) -> dict[str, str]:
     return {"question": item.question, "options": _joined(item.options)}
 
 

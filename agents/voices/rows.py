@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from agents.survey.codebook import Item
 from agents.survey.profile import AnswerShares
 from agents.voices.apportion import apportion
-from agents.voices.items import SurveyItem
 from negotiation.errors import ConfigurationError
 
 Reason = Literal["malformed", "duplicate", "judged"]
@@ -24,7 +24,7 @@ class Answered:
         ConfigurationError: if the shares are another item's or do not fit its options.
     """
 
-    item: SurveyItem
+    item: Item
     shares: AnswerShares
 
     def __post_init__(self) -> None:
@@ -51,7 +51,7 @@ class Wanted:
         source: survey, wave and years of the share.
     """
 
-    item: SurveyItem
+    item: Item
     option: int
     number: int
     share: float

@@ -208,7 +208,7 @@ class VoicesFolder:
         )
         items = sum(len(self.chunks[number]) for number in finished)
         wanted = items * self._config.pairs
-        dropped = {reason: reasons[reason] for reason in REASONS}
+        dropped: dict[str, int] = {reason: reasons[reason] for reason in REASONS}
         return VoicesSummary(items, wanted, kept, wanted - kept, dropped)
 
     def _file(self, name: str, number: int) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -41,7 +42,7 @@ def test_counts_sum_to_the_total_and_stay_within_one_of_the_quota(weights: list[
         assert count == 0 or weight > 0
     # An option with more answers never gets fewer pairs.
     ranked = sorted(zip(weights, counts, strict=True))
-    assert all(low[1] <= high[1] for low, high in zip(ranked, ranked[1:], strict=False) if low[0] < high[0])
+    assert all(low[1] <= high[1] for low, high in itertools.pairwise(ranked) if low[0] < high[0])
 
 
 @pytest.mark.parametrize(

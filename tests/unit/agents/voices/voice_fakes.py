@@ -6,24 +6,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from agents.models.protocol import Generation, GenerationRequest, Score, ScoringRequest
+from agents.survey.codebook import Item
 from agents.survey.profile import AnswerShares
 from agents.voices.rows import Answered
 
 
-@dataclass(frozen=True)
-class FakeItem:
-    """An item with everything that the making of text asks for."""
-
-    id: str
-    question: str = "How important is family in your life?"
-    options: tuple[str, ...] = ("Very important", "Rather important", "Not important")
-    category: str = "family"
+def survey_item(name: str, *options: str) -> Item:
+    labels = options or ("Very important", "Rather important", "Not important")
+    return Item(
+        id=name,
+        question=f"How important is {name} in your life?",
+        category="family",
+        measures=name,
+        direction=-1,
+        options=labels,
+        variables={},
+    )
 
 
 def answered(name: str, *shares: float) -> Answered:
-    item = FakeItem(name, question=f"How important is {name} in your life?")
     found = AnswerShares(item=name, shares=shares or (0.5, 0.3, 0.2), respondents=100, source="WVS 7")
-    return Answered(item, found)
+    return Answered(survey_item(name), found)
 
 
 def honest(request: GenerationRequest) -> str:
