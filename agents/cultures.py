@@ -20,6 +20,21 @@ CULTURES_FILE = Path(__file__).parent / "data" / "cultures.yaml"
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a culture's people answered to one survey item, as a prompt shows it.
+
+    Attributes:
+        item: id in the codebook.
+        question: the item's paraphrase.
+        shares: the answers with whole percentages, e.g. ``"62% yes, 38% no"``.
+    """
+
+    item: str
+    question: str
+    shares: str
+
+
+@dataclass(frozen=True, slots=True)
 class Culture:
     """One culture: who a cultural agent speaks for.
 
@@ -31,6 +46,7 @@ class Culture:
         survey_codes: the numeric codes of the same countries, as survey files give them.
         profile: what its people value, or None where no survey has been read. The eight regions that ship have theirs from
             ``agents/data/profiles.json``; for all of a culture's figures see ``agents.survey.shipped``.
+        evidence: its people's answers on the items nearest to the question at hand (``agents.grounding``); used in prompts.
     """
 
     id: str
@@ -39,6 +55,7 @@ class Culture:
     countries: tuple[str, ...] = ()
     survey_codes: tuple[int, ...] = ()
     profile: ValueProfile | None = None
+    evidence: tuple[Evidence, ...] = ()
 
 
 class _CultureEntry(BaseModel):
