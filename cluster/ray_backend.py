@@ -206,7 +206,7 @@ class RayBackend:
                 " ask for less in resources, or raise resources.start_timeout_s"
             ) from error
         except RayError as error:
-            raise _plain("an actor", error, self._resources) from error
+            raise plain_error("an actor", error, self._resources) from error
         return dict(zip(self._actors, names, strict=True))
 
     async def generate(self, model: str, requests: list[GenerationRequest]) -> list[Generation]:
@@ -235,7 +235,7 @@ class RayBackend:
         try:
             return await getattr(self._actors[name], method).remote(batch)
         except RayError as error:
-            raise _plain(f"the actor of {name}", error, self._resources) from error
+            raise plain_error(f"the actor of {name}", error, self._resources) from error
 
     def close(self) -> None:
         """Let the actors go, and the cluster if it was started for this run."""
@@ -247,7 +247,7 @@ class RayBackend:
             ray.kill(actor)
 
 
-def _plain(who: str, error: RayError, resources: ResourcesConfig) -> Exception:
+def plain_error(who: str, error: RayError, resources: ResourcesConfig) -> Exception:
     """What went wrong without Ray's wrapping: an error of the actor's own as raised, a lost actor in words."""
     if isinstance(error, RayTaskError) and isinstance(error.cause, Exception):
         return error.cause
