@@ -36,6 +36,8 @@ SHOWN_FROM = 0.005
 
 TEMPLATE_FIELDS: dict[str, frozenset[str]] = {
     "system": frozenset({"culture", "description"}),
+    "survey": frozenset({"answers"}),
+    "survey_answer": frozenset({"question", "shares"}),
     "position": frozenset({"topic", "max_words"}),
     "first_guideline": frozenset({"topic", "position", "answer_format"}),
     "candidate": frozenset({"topic", "opponents", "own", "kind", "instruction", "answer_format"}),
@@ -104,6 +106,8 @@ class PromptSet(BaseModel):
     name: str = Field(min_length=1, description="name of the set, kept in records")
     version: int = Field(ge=1, description="raised whenever a rendering changes")
     system_template: str = Field(description="system message: who speaks")
+    survey_template: str = Field(description="added to the system message of a culture with survey answers")
+    survey_answer_template: str = Field(description="one item of a survey with the shares of its answers")
     position_template: str = Field(description="asks for the opening statement")
     first_guideline_template: str = Field(
         description="asks for the first guideline, given the opening statement"
@@ -163,9 +167,15 @@ class PromptSet(BaseModel):
             raise ConfigurationError(f"prompts {source}: {faults}") from error
 
     def speaker(self, culture: Culture) -> Message:
-        """The system message: who speaks."""
-        fields = {"culture": culture.name, "description": culture.description}
-        return Message("system", self._fill("system", fields))
+        """The system message: who speaks, and what its people answered where the culture brings that."""
+        text = self._fill("system", {"culture": culture.name, "description": culture.description})
+        if culture.evidence:
+            lines = [
+                self._fill("survey_answer", {"question": evidence.question, "shares": evidence.shares})
+                for evidence in culture.evidence
+            ]
+            text += "\n" + self._fill("survey", {}, {"answers": "\n".join(lines)})
+        return Message("system", text)
 
     def position(self, culture: Culture, topic: str, max_words: int) -> tuple[Message, Message]:
         """Ask for the opening statement on ``topic`` in at most ``max_words`` words."""

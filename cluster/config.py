@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from agents.culture_agent import SpeakingConfig
 from agents.cultures import check_cultures, get_culture
+from agents.grounding import GroundingConfig
 from agents.models.config import BundledConfig, ModelConfig, parse_model_argument
 from agents.topics import EXAMPLE_TOPICS, load_topics, topic_from_text
 from cluster.runfolder import FREE_ON_RESUME
@@ -103,6 +104,9 @@ class RunConfig(BaseModel):
     )
     prompts: str | None = Field(
         None, description="a prompt set in YAML; none: the one for instruction models"
+    )
+    grounding: GroundingConfig = Field(
+        GroundingConfig(), description="which survey answers agents are shown in their prompts"
     )
     game: GameConfig = Field(
         default_factory=GameConfig, description="utility, solver, thresholds, round limit"

@@ -22,6 +22,7 @@ from agents.backend import Backend
 from agents.batching import LockstepBatcher, Session
 from agents.culture_agent import CultureAgent
 from agents.cultures import get_culture
+from agents.grounding import Grounding
 from agents.prompts import PromptSet
 from cluster.backends import Batch, MeteredBackend, SessionEmbedder
 from cluster.config import RunConfig
@@ -60,6 +61,7 @@ class Engine:
         folder: held by this process; finished negotiations in it are not done again.
         view: shows the run.
         meters: counts it.
+        grounding: whose survey answers agents are shown; None for nobody's.
     """
 
     config: RunConfig
@@ -67,6 +69,7 @@ class Engine:
     folder: RunFolder
     view: View
     meters: Meters = field(default_factory=NoMeters)
+    grounding: Grounding | None = None
     state: RunState = field(init=False)
     _planned: dict[str, PlannedNegotiation] = field(init=False)
     _rows: dict[str, Row] = field(default_factory=dict)
@@ -147,16 +150,21 @@ class Engine:
     ) -> NegotiationRecord:
         """Seat the agents of one negotiation and let them negotiate."""
         self.state.seat(planned.id, planned.topic.text)
+        cultures = [get_culture(player) for player in planned.players]
+        if self.grounding is not None:
+            voice = SessionEmbedder(session, embedder)
+            cultures = await self.grounding.ground(cultures, planned.topic.text, voice)
+            provenance = provenance | self.grounding.provenance(cultures)
         agents = [
             CultureAgent(
-                get_culture(player),
+                culture,
                 session,
-                player,
-                adapter=player if f"adapter:{player}" in provenance else None,
+                culture.id,
+                adapter=culture.id if f"adapter:{culture.id}" in provenance else None,
                 prompts=prompts,
                 speaking=self.config.speaking,
             )
-            for player in planned.players
+            for culture in cultures
         ]
         try:
             return await negotiate(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agents.grounding import Grounding
 from cluster.backends import RunBackend, SerialBackend
 from cluster.config import RunConfig
 from cluster.engine import Engine
@@ -26,10 +27,12 @@ def execute(config: RunConfig, path: Path, way: Way, view: View) -> RunSummary:
     Raises:
         RunError: if the folder is in use, of another version, of another run, or cannot be written.
         ModelError: if a model cannot be loaded as configured; a new run folder is then taken away again.
+        CultureError: if the profiles that agents are to speak from lack a culture's answers.
     """
     plan = make_plan(config.cultures, config.plan_topics(), config.seed)
+    grounding = Grounding.load(config.grounding, config.cultures)
     with RunFolder(path, config.tree(), resume=way.resume) as folder:
-        engine = Engine(config, plan, folder, view)
+        engine = Engine(config, plan, folder, view, grounding=grounding)
         if engine.pending:
             _run(config, engine, way)
         summary = engine.summary()

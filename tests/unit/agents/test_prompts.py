@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.cultures import Culture
+from agents.cultures import Culture, Evidence
 from agents.models.protocol import Message
 from agents.prompts import (
     DEFAULT_PROMPTS,
@@ -37,6 +38,19 @@ def test_position_prompt() -> None:
         SYSTEM,
         Message("user", "Question: Why?\nState your position in at most 100 words."),
     )
+
+
+def test_a_culture_with_survey_answers_says_them() -> None:
+    asked = (
+        Evidence("trust", "Can people be trusted?", "62% yes, 38% no"),
+        Evidence("x", "And {them}?", "100% no"),
+    )
+    system, user = PROMPTS.position(replace(CULTURE, evidence=asked), "Why?", 100)
+    assert system.content == (
+        SYSTEM.content + "\nAsked in surveys, its people answered:\n"
+        "- Can people be trusted? 62% yes, 38% no.\n- And {them}? 100% no."
+    )
+    assert user.content.startswith("Question: Why?")
 
 
 def test_first_guideline_prompt() -> None:
