@@ -1,0 +1,253 @@
+"""How near an agent comes to its people: the survey put to the agent, set beside the survey put to the people.
+
+Every figure is for several *voices* of one model asked in the name of the same culture: with the culture's adapter, without
+any, and with those of other cultures. An adapter earns its place only if its voice is nearer than the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from agents.cultures import Culture
+from agents.intervals import Interval, bootstrap, correlation
+from agents.interview import FrameSet, InterviewAnswer, InterviewConfig, SurveyQuestion, interview
+from agents.models.protocol import LanguageModel
+from agents.prompts import PromptSet
+from agents.survey.codebook import Item
+from agents.survey.distance import wasserstein
+from agents.survey.profile import CultureProfile
+from agents.values import SCHWARTZ_VALUES
+from negotiation.errors import ConfigurationError, CultureError
+
+PORTRAITS_FILE = Path(__file__).parent / "data" / "survey" / "portraits.yaml"
+
+
+class EvaluationConfig(BaseModel):
+    """How agents are compared with their people."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    interview: InterviewConfig = Field(default_factory=InterviewConfig, description="how questions are put")
+    resamples: int = Field(default=2000, ge=100, description="bootstrap resamples of each interval")
+    seed: int = Field(default=0, ge=0, description="of the orders of options and of the resampling")
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDistance:
+    """One item: how the agent and its people answered.
+
+    Attributes:
+        item: id in the codebook.
+        agent: (K,) shares of the agent.
+        people: (K,) shares of the people.
+        distance: Wasserstein-1 on the options evenly spaced over a scale of length 1; in [0, 1], lower is nearer.
+    """
+
+    item: str
+    agent: tuple[float, ...]
+    people: tuple[float, ...]
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceEvaluation:
+    """One voice set beside the people of one culture.
+
+    Attributes:
+        voice: ``"own"``, ``"base"``, or ``"adapter of X"``.
+        items: by item, in the order asked; empty if the people's answers are not known.
+        distance: mean over items, with its interval over items; None without items. Lower is nearer.
+        farther_than_own: mean over items of this voice's distance less that of the culture's own adapter, paired; above 0 the own
+            adapter is nearer. None for the own voice and without items.
+        values: (10,) the agent's Schwartz scores, centred, in scale points; higher means more important.
+        value_correlation: Pearson correlation of ``values`` with the people's, its interval over readings; None if theirs
+            are not known, or the agent answers all portraits alike.
+    """
+
+    voice: str
+    items: tuple[ItemDistance, ...]
+    distance: Interval | None
+    farther_than_own: Interval | None
+    values: tuple[float, ...]
+    value_correlation: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class CultureEvaluation:
+    """All voices set beside one culture's people.
+
+    Attributes:
+        culture: its id.
+        model: name of the model.
+        voices: the own adapter's first, where there is one.
+    """
+
+    culture: str
+    model: str
+    voices: tuple[VoiceEvaluation, ...]
+
+
+@lru_cache(maxsize=1)
+def portraits() -> tuple[SurveyQuestion, ...]:
+    """The ten portraits as questions, in the order of ``SCHWARTZ_VALUES``; option 1 is most like the person.
+
+    >>> portraits()[4].id
+    'portrait-power'
+    """
+    tree = yaml.safe_load(PORTRAITS_FILE.read_text(encoding="utf-8"))
+    options = tuple(tree["options"])
+    places = tuple(float(place) for place in range(1, len(options) + 1))
+    return tuple(
+        SurveyQuestion(
+            f"portrait-{name.lower()}",
+            f"How much is this person like you? {tree['portraits'][name]}",
+            options,
+            places,
+        )
+        for name in SCHWARTZ_VALUES
+    )
+
+
+def question_of(item: Item) -> SurveyQuestion:
+    """A codebook item as a question; its options count as evenly spaced, as in ``Item.score``."""
+    places = tuple(float(place) for place in range(len(item.options)))
+    return SurveyQuestion(item.id, item.question, item.options, places)
+
+
+def evaluate_culture(
+    model: LanguageModel,
+    culture: Culture,
+    people: CultureProfile,
+    voices: Mapping[str, str | None],
+    items: Sequence[Item],
+    config: EvaluationConfig | None = None,
+    *,
+    prompts: PromptSet | None = None,
+    frames: FrameSet | None = None,
+) -> CultureEvaluation:
+    """Interview every voice in the name of one culture and compare it with the culture's people.
+
+    All voices are asked the same questions with the same orders of options, so that differences are paired.
+
+    Args:
+        model: with the adapters loaded.
+        culture: in whose name the model speaks.
+        people: what surveys found; needs answers or Schwartz scores.
+        voices: adapter by voice (see ``VoiceEvaluation.voice``), None for the bare model.
+        items: of the codebook; those that the people were not asked are passed over.
+        config: orders, resamples, seed; the defaults if None.
+        prompts: whose system message is used; the shipped set if None.
+        frames: wordings of the questions; the shipped ones if None.
+
+    Raises:
+        ConfigurationError: if there are no voices.
+        CultureError: if nothing is known of the people, neither answers to ``items`` nor Schwartz scores.
+        ModelError: if the model cannot answer.
+    """
+    config = config or EvaluationConfig()
+    asked = [item for item in items if item.id in people.answers]
+    if not voices:
+        raise ConfigurationError("no voices to evaluate; give the base model or an adapter")
+    if not asked and not people.schwartz:
+        raise CultureError(
+            f"profile of {people.culture!r} has neither answers to these items nor Schwartz scores;"
+            " give a profile made from a survey file"
+        )
+    questions = [*map(question_of, asked), *portraits()]
+    evaluated: list[VoiceEvaluation] = []
+    own: NDArray[np.float64] | None = None
+    for voice, adapter in voices.items():
+        answers = interview(
+            model,
+            questions,
+            culture,
+            np.random.default_rng(config.seed),
+            adapter=adapter,
+            config=config.interview,
+            frames=frames,
+            prompts=prompts,
+        )
+        found = _distances(answers[: len(asked)], asked, people)
+        distances = np.array([row.distance for row in found])
+        if voice == "own":
+            own = distances
+        evaluated.append(_voice(voice, found, own, answers[len(asked) :], people, config))
+    return CultureEvaluation(culture.id, model.name, tuple(evaluated))
+
+
+def _distances(
+    answers: Sequence[InterviewAnswer], items: Sequence[Item], people: CultureProfile
+) -> tuple[ItemDistance, ...]:
+    rows = []
+    for answer, item in zip(answers, items, strict=True):
+        theirs = people.answers[item.id].shares
+        mine = tuple(float(share) for share in answer.shares)
+        distance = wasserstein(mine, theirs, question_of(item).positions)
+        rows.append(ItemDistance(item.id, mine, theirs, distance))
+    return tuple(rows)
+
+
+def _voice(
+    voice: str,
+    items: tuple[ItemDistance, ...],
+    own: NDArray[np.float64] | None,
+    answers: Sequence[InterviewAnswer],
+    people: CultureProfile,
+    config: EvaluationConfig,
+) -> VoiceEvaluation:
+    rng = np.random.default_rng([config.seed, 1])
+    distances = np.array([row.distance for row in items])
+    compared = len(items) > 0 and own is not None and voice != "own"
+    expected = np.stack([_expected(answer) for answer in answers], axis=1)
+    return VoiceEvaluation(
+        voice=voice,
+        items=items,
+        distance=bootstrap(distances, rng, resamples=config.resamples) if items else None,
+        farther_than_own=bootstrap(distances - own, rng, resamples=config.resamples) if compared else None,
+        values=tuple(float(score) for score in schwartz_scores(expected.mean(axis=0))),
+        value_correlation=_value_correlation(expected, people, rng, config.resamples),
+    )
+
+
+def _expected(answer: InterviewAnswer) -> NDArray[np.float64]:
+    """(R,) mean option of each reading, from 1."""
+    means: NDArray[np.float64] = answer.readings @ np.arange(1.0, answer.readings.shape[1] + 1.0)
+    return means
+
+
+def schwartz_scores(likeness: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores from answers to the portraits: centred on the mean over all, and turned round (1 is most like me).
+
+    Source: Schwartz's scoring key (the person's mean over all items is subtracted), for one respondent.
+
+    Args:
+        likeness: (..., 10) mean answers from 1 (very much like me) to 6.
+
+    Returns:
+        (..., 10) summing to 0; higher means more important.
+    """
+    scores: NDArray[np.float64] = likeness.mean(axis=-1, keepdims=True) - likeness
+    return scores
+
+
+def _value_correlation(
+    expected: NDArray[np.float64], people: CultureProfile, rng: np.random.Generator, resamples: int
+) -> Interval | None:
+    if not people.schwartz:
+        return None
+    theirs = np.array([people.schwartz[name].value for name in SCHWARTZ_VALUES])
+
+    def correlations(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.array([correlation(scores, theirs) for scores in schwartz_scores(drawn.mean(axis=1))])
+
+    if np.ptp(expected, axis=1).max() < 1e-9:  # all portraits alike: nothing to correlate
+        return None
+    return bootstrap(expected, rng, statistic=correlations, resamples=resamples)
