@@ -130,6 +130,39 @@ def _culture_list(context: typer.Context, json: flags.Json = False) -> None:
     raise typer.Exit(list_cultures(context.obj))
 
 
+@culture_app.command("show")
+def _culture_show(
+    context: typer.Context,
+    names: flags.CultureNames,
+    out: flags.PictureOut = None,
+    profiles: flags.Profiles = None,
+    json: flags.Json = False,
+) -> None:
+    """Show what surveys found about cultures: their values, their place on the map, and the sources.
+
+    [bold]Example[/bold]: concordat culture show confucian protestant-europe --out values.png
+    """
+    from cluster.culture.commands import show
+
+    raise typer.Exit(show(names, out, profiles, context.obj))
+
+
+@culture_app.command("map")
+def _culture_map(
+    context: typer.Context,
+    out: flags.PictureOut = None,
+    profiles: flags.Profiles = None,
+    json: flags.Json = False,
+) -> None:
+    """Show the Inglehart-Welzel map: where regions and countries lie between four kinds of values.
+
+    [bold]Example[/bold]: concordat culture map --out map.html
+    """
+    from cluster.culture.commands import show_map
+
+    raise typer.Exit(show_map(out, profiles, context.obj))
+
+
 @train_app.command("bundle")
 def _train_bundle(
     context: typer.Context,

@@ -141,6 +141,21 @@ Dashboard = Annotated[
     ),
 ]
 
+CultureNames = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="NAME", help="Regions ('concordat culture list' names them) or countries, e.g. JPN."
+    ),
+]
+PictureOut = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Draw it too: .png for a picture, .html for a page."),
+]
+Profiles = Annotated[
+    Path | None,
+    typer.Option("--profiles", metavar="FILE", help="Profiles of your own (default: those that ship)."),
+]
+
 TrainingData = Annotated[
     Path,
     typer.Option("--data", metavar="DIR", help="Folder with negotiations.parquet (published negotiations)."),
@@ -154,7 +169,8 @@ TrainingOut = Annotated[
     typer.Option("--out", metavar="DIR", help="The finished model (default: in the work folder)."),
 ]
 TrainingSize = Annotated[
-    str | None, typer.Option("--size", metavar="SIZE", help="small (3.7 million parameters, default) or large.")
+    str | None,
+    typer.Option("--size", metavar="SIZE", help="small (3.7 million parameters, default) or large."),
 ]
 TrainingTokens = Annotated[
     int | None, typer.Option("--tokens", help="Tokens that the base is trained on (default 80 million).")

@@ -45,9 +45,9 @@ def render(run: RunView) -> str:
         "culture": strip_figure(run.negotiations, "culture"),
         "category": strip_figure(run.negotiations, "category"),
     }
-    plotly, script = _plotly(), _own("report.js")
+    plotly, script = plotly_source(), own_file("report.js")
     return (
-        _environment()
+        template_environment(TEMPLATES)
         .get_template("report.html.j2")
         .render(
             run=run,
@@ -66,7 +66,7 @@ def render(run: RunView) -> str:
             ],
             provenance=provenance(run),
             metrics=list(_flat(run.metrics)),
-            style=Markup(_own("style.css")),  # noqa: S704 our own file, no input in it
+            style=Markup(own_file("style.css")),  # noqa: S704 our own file, no input in it
             plotly=Markup(plotly),  # noqa: S704 the installed library, no input in it
             script=Markup(script),  # noqa: S704 our own file, no input in it
             policy=policy(plotly, script),
@@ -256,9 +256,10 @@ def cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1].rstrip()}\u2026"
 
 
-def _environment() -> Environment:
+def template_environment(*folders: Path) -> Environment:
+    """Templates of some folders, the first that has one, with the filters that pages use."""
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(folders),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -269,11 +270,12 @@ def _environment() -> Environment:
     return environment
 
 
-def _own(name: str) -> str:
+def own_file(name: str) -> str:
+    """A file of ours that goes into pages, such as the style sheet."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _plotly() -> str:
+def plotly_source() -> str:
     """plotly.js as the plotly package brings it; newlines as a browser sees them, as it is hashed."""
     source = (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
     return source.replace("\r\n", "\n")
