@@ -14,6 +14,7 @@ import typer
 from cluster import __version__, flags
 from cluster.arguments import settings_of_flags, spread_values
 from cluster.console import INTERRUPTED, MISUSED, OK, Output, status_of
+from cluster.training_cli import train_app
 from negotiation.errors import ConcordatError
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -33,7 +34,6 @@ culture_app = typer.Typer(
     no_args_is_help=True, help="The cultures that can negotiate.", rich_markup_mode="rich"
 )
 app.add_typer(culture_app, name="culture")
-train_app = typer.Typer(no_args_is_help=True, help="Train models.", rich_markup_mode="rich")
 app.add_typer(train_app, name="train")
 
 NEGOTIATE_HELP = """
@@ -161,33 +161,6 @@ def _culture_map(
     from cluster.culture.commands import show_map
 
     raise typer.Exit(show_map(out, profiles, context.obj))
-
-
-@train_app.command("bundle")
-def _train_bundle(
-    context: typer.Context,
-    data: flags.TrainingData,
-    work: flags.TrainingWork = None,
-    out: flags.TrainingOut = None,
-    size: flags.TrainingSize = None,
-    tokens: flags.TrainingTokens = None,
-    adapter_tokens: flags.AdapterTokens = None,
-    device: flags.TrainingDevice = None,
-    threads: flags.TrainingThreads = None,
-    seed: flags.TrainingSeed = None,
-    compile: flags.Compile = None,
-    json: flags.Json = False,
-) -> None:
-    """Train the small model that comes with Concordat, with an adapter for each culture.
-
-    Hours on two cores, minutes on a GPU; stopped, the same command goes on where it was.
-
-    [bold]Example[/bold]: concordat train bundle --data published --size large --device cuda
-    """
-    from cluster.training import train_bundle
-
-    given = {name: value for name, value in context.params.items() if name != "json"}
-    raise typer.Exit(train_bundle(given, context.obj))
 
 
 def run_command(arguments: Sequence[str]) -> int:

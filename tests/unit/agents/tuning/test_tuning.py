@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from agents.tuning.dialogues import IGNORED, Encoder, TrainingPair, collate, rea
 from agents.tuning.trainer import AnswerLoss, Progress, use_bfloat16
 from negotiation.errors import ConfigurationError, ModelError, RecordError
 from tests.unit.agents.tiny import TinyModel, save_model, save_tokenizer
+from tests.unit.agents.tuning.wide import widen
 
 CULTURE = get_culture("confucian")
 PAIRS = [
@@ -47,13 +47,6 @@ def settings(**changes: Any) -> TuningConfig:
         "precision": "float32",
     }
     return TuningConfig(**base | changes)
-
-
-def widen(folder: Path) -> None:
-    """Give a tiny model a window that a culture's prompts fit into."""
-    file = folder / "config.json"
-    tree = json.loads(file.read_text()) | {"max_position_embeddings": 512}
-    file.write_text(json.dumps(tree))
 
 
 @pytest.fixture(scope="module")
