@@ -117,13 +117,13 @@ def build_profiles(
         )
         _check_wanted(path, wanted, responses.countries)
         countries = _country_profiles(responses, codebook, settings, wanted, progress)
-    profiles: dict[str, CultureProfile] = {}
-    for culture in regions:
-        parts = [countries[name] for name in culture.countries if name in countries]
-        if parts:
-            profiles[culture.id] = region_profile(culture.id, parts)
-        else:
-            logger.warning("%s: no country of %s, which gets no profile", path, culture.id)
+    parts = {
+        culture.id: [countries[name] for name in culture.countries if name in countries]
+        for culture in regions
+    }
+    if empty := [culture for culture, own in parts.items() if not own]:
+        logger.warning("%s: no country of %s; they get no profile", path, ", ".join(empty))
+    profiles = {culture: region_profile(culture, own) for culture, own in parts.items() if own}
     if progress is not None:
         progress("computing", 1.0)
     return {**profiles, **countries}

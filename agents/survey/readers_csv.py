@@ -59,9 +59,11 @@ class CsvTable:
                 a number is none, or a text is no UTF-8.
         """
         size = max(self._path.stat().st_size, 1)
+        rows = 0
         try:
             with pa.OSFile(str(self._path), "rb") as file:
                 for record in self._stream(file, numbers, texts):
+                    rows += record.num_rows
                     yield Batch(
                         numbers={name: _numbers(record.column(name)) for name in numbers},
                         texts={name: text_column(record.column(name)) for name in texts},
@@ -69,6 +71,11 @@ class CsvTable:
                     )
         except pa.ArrowInvalid as error:
             raise self._fault(numbers, texts, str(error)) from error
+        if _ends_in_quotes(self._path):  # which pyarrow takes for a whole row
+            raise CultureError(
+                f"survey {self._path}, {self.place(rows - 1)}: a quote is not closed; the file ends in the middle of a row:"
+                " download it again"
+            )
 
     def _stream(
         self, file: pa.NativeFile, numbers: Sequence[str], texts: Sequence[str]
@@ -110,6 +117,8 @@ class CsvTable:
                     line = reader.line_num + 1
         except csv.Error as error:
             return self._at(line, f"{error}; a quote is not closed", last=False)
+        if "straddl" in told:
+            told = f"a line is longer than batch_bytes ({self._batch_bytes:,}); raise that setting"
         return CultureError(f"survey {self._path}: {told}")
 
     def _wrong(
@@ -163,12 +172,24 @@ def _head(path: Path) -> tuple[str, str]:
             raise CultureError(f"survey {path}: a {kind} file under another name; unpack or rename it")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in raw:
         raise CultureError(f"survey {path}, line 1: UTF-16 or no text; save the file as UTF-8")
+    if b"\r" in raw.rstrip(b"\r\n"):
+        raise CultureError(
+            f"survey {path}, line 1: lines end with a carriage return alone; save the file with line feeds"
+        )
     try:
         return raw.decode("utf-8-sig").rstrip("\r\n"), first.decode("utf-8", "replace").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise CultureError(
             f"survey {path}, line 1: byte 0x{raw[error.start]:02x} is no UTF-8; save the file as UTF-8"
         ) from error
+
+
+def _ends_in_quotes(path: Path) -> bool:
+    """Whether the last line has an opening quote without a closing one."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _LONGEST_LINE))
+        last = file.read().rstrip(b"\r\n").rpartition(b"\n")[2]
+    return last.count(b'"') % 2 == 1
 
 
 def _cells(line: str, delimiter: str) -> list[str]:

@@ -194,6 +194,14 @@ GOOD = "B_COUNTRY_ALPHA,W_WEIGHT,Q1,Q57\nSWE,1,2,1\nDNK,1,2,2\n"
             GOOD.encode() + b"Mars,1,1,1\n",
             "line 4, column 'B_COUNTRY_ALPHA': 'Mars' is no country known here",
         ),
+        (
+            GOOD.encode() + b'"SWE","1","1","',
+            "line 4: a quote is not closed; the file ends in the middle of a row",
+        ),
+        (
+            GOOD.replace("\n", "\r").encode(),
+            "line 1: lines end with a carriage return alone; save the file with line",
+        ),
         (b"PK\x03\x04zip", "a zip file under another name; unpack or rename it"),
         (b"$FL2@(#)", r"a SPSS \(\.sav\) file under another name"),
     ],
@@ -210,6 +218,14 @@ def test_a_fault_far_in_the_file_is_told_with_its_line(tmp_path: Path) -> None:
     path.write_text(GOOD + "SWE,1,2,1\n" * 2000 + "Mars,1,2,1\n")
     with pytest.raises(CultureError, match="line 2,004, column 'B_COUNTRY_ALPHA': 'Mars'"):
         read(path, batch_bytes=1024)
+
+
+def test_a_line_longer_than_a_batch_is_told_with_the_setting(tmp_path: Path) -> None:
+    columns = wave7(["SWE"] * 3, Q1=[1] * 3, LONG=["x" * 5000] * 3)
+    with pytest.raises(
+        CultureError, match=r"a line is longer than batch_bytes \(1,024\); raise that setting"
+    ):
+        read(write_table(tmp_path / "f.csv", columns), batch_bytes=1024)
 
 
 def test_unweighted_figures_may_be_asked_for(tmp_path: Path) -> None:
