@@ -140,6 +140,8 @@ def _culture_show(
 ) -> None:
     """Show what surveys found about cultures: their values, their place on the map, and the sources.
 
+    The standard errors of regions are those between their countries.
+
     [bold]Example[/bold]: concordat culture show confucian protestant-europe --out values.png
     """
     from cluster.culture.commands import show

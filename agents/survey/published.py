@@ -30,8 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from agents.countries import country_code
 from agents.cultures import CULTURES_FILE, Culture, get_culture, read_cultures
+from agents.survey.countries import find_country
 from agents.survey.profile import MAP_AXES, CultureProfile, Figure, save_profiles
 from agents.survey.shipped import PROFILES_FILE
 from agents.values import SCHWARTZ_VALUES
@@ -45,6 +45,9 @@ MAP_FILE = "inglehart_welzel_by_country.csv"
 
 SURVEYS = "World Values Survey and European Values Study, Integrated Values Surveys"
 """How every source begins."""
+
+ALSO_CALLED = {"Moldova, Rep. of": "MDA", "Montenegro, Rep. of": "MNE"}
+"""Names that only these files use, with the codes they stand for."""
 
 PAST_STATES = frozenset({"Germany West"})
 """Names in the files that are no country of today and therefore in no region."""
@@ -180,9 +183,11 @@ def _country(name: str, region: str, regions: Sequence[Culture], where: str) -> 
             raise CultureError(f"{where}: region {region!r}: {error}") from error
     if name in PAST_STATES:
         return None
-    code = country_code(name)
+    code = ALSO_CALLED.get(name) or find_country(name)
     if code is None:
-        raise CultureError(f"{where}: unknown country {name!r}; add the name to agents/data/countries.yaml")
+        raise CultureError(
+            f"{where}: unknown country {name!r}; add the name to agents/data/survey/countries.yaml"
+        )
     if region and code not in culture.countries:
         raise CultureError(
             f"{where}: {name} is in {culture.id!r}, but {code} is not a country of it here;"

@@ -15,6 +15,9 @@ from negotiation.errors import ConfigurationError, CultureError
 PICTURE, PAGE = ".png", ".html"
 """Endings of the files that can be written."""
 
+MOST_ROWS = 20
+"""A map of more cultures than this is told without its countries."""
+
 
 def show(names: Sequence[str], out: Path | None, profiles: Path | None, output: Output) -> int:
     """Show some cultures side by side; with ``out``, as a picture or page too.
@@ -61,7 +64,7 @@ def show_map(out: Path | None, profiles: Path | None, output: Output) -> int:
     from cluster.culture.terminal import map_table
 
     # A country is a point of the picture; in a table of the terminal a hundred of them would hide the regions.
-    rows = [subject for subject in placed if subject.is_region] or placed
+    rows = placed if len(placed) <= MOST_ROWS else [s for s in placed if s.is_region or not s.region]
     countries = Counter(subject.region for subject in placed if not subject.is_region)
     output.table_console.print(map_table(rows, countries))
     _tell(out, output)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.cultures import load_cultures
 from agents.values import SCHWARTZ_VALUES
 from cluster.culture.labels import Box, place_labels
 from cluster.culture.palette import MOST, MOST_FILLED, SYMBOLS
@@ -115,22 +116,24 @@ def places_figure(subjects: Sequence[Subject], regions: Sequence[Subject]) -> Fi
 def map_figure(placed: Sequence[Subject]) -> Figure:
     """All cultures on the map: countries as small marks, regions as large ones with their names."""
     regions = [subject for subject in placed if subject.is_region]
-    ids = {region.id for region in regions}
     data: list[Figure] = []
-    for index, region in enumerate(regions):
-        mark = _points([region], region.name, f"{hue(index)}/0.45", SYMBOLS[index % MOST], 20)
+    for region in regions:
+        index = region.region_number or 0
+        mark = _points([region], region.name, f"{hue(index)}/0.45", SYMBOLS[index], 20)
         mark["marker"]["line"] = {"color": "--ink", "width": 1.5}
         data.append({**mark, **_crosshair(region, index)})
-    for index, region in enumerate(regions):
-        countries = [s for s in placed if s.region == region.id and not s.is_region]
-        data.append(
-            {**_points(countries, region.name, hue(index), SYMBOLS[index % MOST], 8), "showlegend": False}
-        )
-    rest = [subject for subject in placed if subject.region not in ids]
+    named = {region.id for region in regions}
+    for index, culture in enumerate(load_cultures()):
+        countries = [subject for subject in placed if subject.region == culture.id and not subject.is_region]
+        if countries:
+            marks = _points(countries, culture.name, hue(index), SYMBOLS[index], 8)
+            data.append({**marks, "showlegend": culture.id not in named})
+    rest = [subject for subject in placed if not subject.region]
     if rest:
         data.append(_points(rest, "other cultures", "--soft", "circle", 8))
     names = [(region, True) for region in regions]
-    names += [(subject, False) for subject in rest] if len(rest) <= 2 * MOST else []
+    others = [subject for subject in placed if not subject.is_region]
+    names += [(subject, False) for subject in others] if len(others) <= 2 * MOST else []
     return _map(data, names, f"The Inglehart-Welzel map with {len(placed)} cultures", (760, 560))
 
 

@@ -8,12 +8,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from agents.countries import country_name
 from agents.survey.profile import MAP_AXES
 from agents.values import SCHWARTZ_VALUES
 from cluster.culture.figures import map_figure, places_figure, radar_figure, scores_figure
 from cluster.culture.palette import style_sheet
-from cluster.culture.subjects import Subject, cited
+from cluster.culture.subjects import Subject, cited, country_name
 from cluster.report import page as report_page
 from cluster.report.figures import Figure
 from cluster.report.page import own_file, plotly_source, policy, script_json, template_environment
@@ -40,10 +39,9 @@ def subjects_page(subjects: Sequence[Subject], regions: Sequence[Subject]) -> st
 
 def map_page(placed: Sequence[Subject]) -> str:
     """The Inglehart-Welzel map, with a table of all cultures on it."""
-    countries = sum(not subject.is_region for subject in placed)
     standfirst = (
-        f"{len(placed) - countries} cultural regions and {countries} countries between survival and self-expression values,"
-        " and between traditional and secular-rational values."
+        f"{len(placed)} regions and countries between survival and self-expression values, and between traditional and"
+        " secular-rational values."
     )
     return _render("The Inglehart-Welzel cultural map", standfirst, {"map": map_figure(placed)}, placed)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.cultures import load_cultures
 from agents.values import SCHWARTZ_VALUES
 from cluster.culture.labels import Box, place_labels
 from cluster.culture.palette import LIGHT, MARK_SCALE, MARKS, MOST_FILLED
@@ -47,11 +48,16 @@ def subjects_picture(subjects: Sequence[Subject], regions: Sequence[Subject]) ->
         _places(
             figure.add_axes((left / wide, 0.215, 1 - (left + 0.3) / wide, 0.61)), subjects, regions, theme
         )
-    _legend(figure, subjects, theme)
+    parts = {(True, True): "", (True, False): " (values only)", (False, True): " (map only)"}
+    entries = [
+        (k, subject.name + parts.get((subject.valued, subject.placed), " (no figures)"))
+        for k, subject in enumerate(subjects)
+    ]
+    _legend(figure, entries, theme)
     known = any(any(subject.errors()) for subject in subjects if subject.valued) or any(
         any(_errors(subject)) for subject in subjects if subject.placed
     )
-    lines = " Lines through marks: one standard error between countries." if known else ""
+    lines = " Lines through marks: one standard error." if known else ""
     _foot(figure, cited(subjects) + lines, theme)
     return _png(figure, theme)
 
@@ -68,23 +74,23 @@ def map_picture(placed: Sequence[Subject]) -> bytes:
     axes = figure.add_axes((0.06, 0.1, 0.92, 0.805))
     regions = [subject for subject in placed if subject.is_region]
     others = [subject for subject in placed if not subject.is_region]
-    hues = {region.id: index for index, region in enumerate(regions)}
     _map_axes(axes, placed, theme)
     for region in regions:
-        _mark(axes, region, hues[region.id], 17, theme, alpha=0.4, edge=theme["ink"])
+        _mark(axes, region, region.region_number, 17, theme, alpha=0.4, edge=theme["ink"])
     for subject in others:
-        _mark(axes, subject, hues.get(subject.region), 6.2, theme)
+        _mark(axes, subject, subject.region_number, 6.2, theme)
     points = [_around(axes, subject, 8.0) for subject in others]
-    names = _name_points(
-        axes, regions, points, _Lettering(11, 19.0, [LIGHT[k] for k in hues.values()], True), theme
-    )
+    colours = [LIGHT[region.region_number or 0] for region in regions]
+    names = _name_points(axes, regions, points, _Lettering(11, 19.0, colours, True), theme)
     large = [_around(axes, region, 16.0) for region in regions]
     _name_points(axes, others, [*names, *large], _Lettering(7.4, 6.5, [theme["ink"]] * len(others)), theme)
-    _legend(figure, regions, theme, (0.052, 0.948))
-    many = (
-        f"{len(others)} countries; large marks: their unweighted means by region, with one standard error. "
+    found = {subject.region_number for subject in placed}
+    legend = [(k, region.name) for k, region in enumerate(load_cultures()) if k in found]
+    _legend(figure, legend, theme, (0.052, 0.948))
+    large_marks = (
+        f"{len(others)} countries; large marks: regions, with one standard error. " if regions else ""
     )
-    _foot(figure, (many if regions else "") + cited(placed), theme)
+    _foot(figure, large_marks + cited(placed), theme)
     return _png(figure, theme)
 
 
@@ -222,7 +228,7 @@ def _mark(
     axes.plot([right - sideways, right + sideways], [upward] * 2, color=colour, lw=1.5, zorder=2)
     axes.plot([right] * 2, [upward - up, upward + up], color=colour, lw=1.5, zorder=2)
     fill = f"{colour}{round(255 * alpha):02x}"
-    axes.plot(right, upward, "." if index is None else MARKS[index], ms=size * MARK_SCALE[index or 0], color=fill,
+    axes.plot(right, upward, "o" if index is None else MARKS[index], ms=size * MARK_SCALE[index or 0], color=fill,
               mec=edge or theme["surface"], mew=1.2 if edge else 0.8, zorder=3)  # fmt: skip
 
 
@@ -289,23 +295,18 @@ def _caption(axes: Any, text: str, theme: dict[str, str]) -> None:
 
 def _legend(
     figure: Any,
-    subjects: Sequence[Subject],
+    entries: Sequence[tuple[int, str]],
     theme: dict[str, str],
     corner: tuple[float, float] = (0.02, 0.135),
 ) -> None:
-    """Names and marks, at most eight in a line of a wide picture; ``corner`` is the upper left one."""
+    """Marks (by number) and names, in as few lines as fit; ``corner`` is the upper left one."""
     from matplotlib.lines import Line2D
 
-    parts = [
-        "" if subject.valued and subject.placed else " (values only)" if subject.valued else " (map only)"
-        for subject in subjects
-    ]
-    names = [subject.name + part for subject, part in zip(subjects, parts, strict=True)]
     handles = [
         Line2D([], [], ls="", marker=MARKS[index], ms=8 * MARK_SCALE[index], color=LIGHT[index], label=name)
-        for index, name in enumerate(names)
+        for index, name in entries
     ]
-    inches = sum(0.5 + 0.08 * len(name) for name in names)
+    inches = sum(0.5 + 0.08 * len(name) for _, name in entries)
     rows = math.ceil(inches / figure.get_figwidth()) or 1
     columns = max(1, math.ceil(len(handles) / rows))
     legend = figure.legend(handles=handles, loc="upper left", bbox_to_anchor=corner, frameon=False, fontsize=9.5,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from agents.countries import country_code, country_name
+import yaml
+
 from agents.cultures import get_culture, load_cultures
+from agents.survey.countries import COUNTRIES_FILE, find_country
 from agents.survey.profile import MAP_AXES, CultureProfile, load_profiles
 from agents.survey.shipped import shipped_profiles
 from agents.values import SCHWARTZ_VALUES
@@ -40,6 +43,11 @@ class Subject:
     def is_region(self) -> bool:
         """Whether it is one of the eight regions."""
         return self.id == self.region
+
+    @property
+    def region_number(self) -> int | None:
+        """Place of its region among the eight, which gives the colour on a map; None if it is in none."""
+        return next((k for k, region in enumerate(load_cultures()) if region.id == self.region), None)
 
     @property
     def valued(self) -> bool:
@@ -131,13 +139,30 @@ def cited(subjects: Sequence[Subject]) -> str:
     return f"Source: {'; '.join(surveys)}."
 
 
+def country_name(code: str) -> str:
+    """The name of a country for people; the code itself where we have none.
+
+    >>> country_name("KOR"), country_name("QQQ")
+    ('South Korea', 'QQQ')
+    """
+    return _country_names().get(code, code)
+
+
+@lru_cache(maxsize=1)
+def _country_names() -> dict[str, str]:
+    """English names by alpha-3 code."""
+    tree: dict[str, list[Any]] = yaml.safe_load(COUNTRIES_FILE.read_text(encoding="utf-8"))
+    # Surveys ask in Northern Ireland apart, so that what they found under this code is of the rest alone.
+    return {code: str(spellings[2]) for code, spellings in tree.items()} | {"GBR": "Great Britain"}
+
+
 def _identify(name: str, profiles: Mapping[str, CultureProfile]) -> str:
     code = name.strip().upper()
     if name in profiles:
         return name
     if any(code in region.countries for region in load_cultures()):
         return code
-    named = country_code(name)
+    named = find_country(name)
     if named is not None and (named in profiles or any(named in r.countries for r in load_cultures())):
         return named
     return get_culture(name).id

@@ -9,10 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from agents.countries import country_name
 from agents.survey.profile import MAP_AXES, Figure
 from agents.values import SCHWARTZ_VALUES
-from cluster.culture.subjects import Subject
+from cluster.culture.subjects import Subject, country_name
 
 HALF_WIDTH = 6
 """Characters of a bar on each side of nothing."""
@@ -32,7 +31,7 @@ def print_subjects(subjects: Sequence[Subject], console: Console) -> None:
     if valued:
         console.print(
             "Values: points of the six-point scale, around each person's mean; to the right is more important"
-            " (± standard error between countries)",
+            " (± standard error)",
             style="dim",
         )
     # As many columns as the terminal has room for, then the next ones below.

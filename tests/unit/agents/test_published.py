@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from agents.countries import country_code, country_name
 from agents.cultures import load_cultures
 from agents.survey.profile import MAP_AXES, CultureProfile, load_profiles
 from agents.survey.published import MAP_FILE, SCHWARTZ_FILE, build_profiles, write_published
@@ -209,12 +208,6 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert found == build_profiles(folder)
     assert isinstance(found["JPN"], CultureProfile)
     assert set(found["JPN"].culture_map) == set(MAP_AXES)
-
-
-def test_every_country_of_a_region_has_a_name() -> None:
-    codes = [code for region in load_cultures() for code in region.countries]
-    assert [code for code in codes if country_name(code) == code] == []
-    assert [code for code in codes if country_code(country_name(code)) != code] == []
 
 
 @pytest.mark.shared

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from agents.cultures import load_cultures
 from agents.survey.profile import MAP_AXES, CultureProfile, Figure, save_profiles
 from agents.survey.shipped import shipped_profiles
 from agents.values import SCHWARTZ_VALUES
@@ -22,7 +23,7 @@ from cluster.cli import run_command
 from cluster.console import MISUSED, OK
 from cluster.culture.labels import place_labels
 from cluster.culture.palette import DARK, LIGHT, MARK_SCALE, MARKS, SYMBOLS, style_sheet
-from cluster.culture.subjects import all_subjects, cited, find_subjects
+from cluster.culture.subjects import all_subjects, cited, country_name, find_subjects
 from cluster.culture.terminal import HALF_WIDTH, bar, signed
 from negotiation.errors import CultureError
 from tests.unit.cluster.test_report import Page
@@ -195,6 +196,8 @@ def test_a_users_profiles_stand_in_for_ours(capsys: pytest.CaptureFixture[str], 
     assert known["schwartz"]["Self-Direction"]["value"] == -0.5
     assert (unknown["name"], unknown["region"], unknown["description"]) == (BAD, None, "")
     assert len(tree(capsys, "map", "--profiles", own)["cultures"]) == 3
+    _, out, _ = run(capsys, "map", "--profiles", own)
+    assert [name in out for name in ("Confucian", "Sweden", BAD)] == [True] * 3
     status, out, _ = run(capsys, "show", "latin-america", "--profiles", own)
     assert (status, "No survey figures." in out) == (OK, True)
 
@@ -261,7 +264,7 @@ def test_a_page_has_every_number(capsys: pytest.CaptureFixture[str], tmp_path: P
         (("map", "--out", "x"), "--out x has no ending; end it in .png"),
         (
             ("show", "MAC", "--out", "x.png"),
-            "nothing to draw: no survey figures of Macao; name another culture",
+            "nothing to draw: no survey figures of Macau; name another culture",
         ),
         (("show", *shipped_countries(9), "--out", "x.png"), "name at most 8"),
         (("show", "JPN", "--profiles", "none.json"), "profiles none.json: No such file or directory"),
@@ -360,6 +363,13 @@ def test_colours_are_told_apart_from_the_ground_they_are_on() -> None:
     # Web Content Accessibility Guidelines 1.4.11: 3 to 1 for what is no text.
     assert all((luminance("#ffffff") + 0.05) / (luminance(hue) + 0.05) >= 3 for hue in LIGHT)
     assert all((luminance(hue) + 0.05) / (luminance("#1b1f25") + 0.05) >= 3 for hue in DARK)
+
+
+def test_every_country_of_a_region_has_a_name_that_leads_to_it() -> None:
+    codes = [code for region in load_cultures() for code in region.countries]
+    assert [code for code in codes if country_name(code) == code] == []
+    found = find_subjects([country_name(code) for code in codes], shipped_profiles())
+    assert [subject.id for subject in found] == codes
 
 
 def test_a_source_line_names_each_survey_once() -> None:
