@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.survey.codebook import Item, Source
+from agents.survey.codebook import Item, Source, get_item
 from agents.values import SCHWARTZ_VALUES
 from negotiation.errors import CultureError
 
@@ -38,6 +38,8 @@ class Layout:
         weight_needed: whether the official file always has one.
         year: columns of the year of the interview.
         wave: columns of the wave of World Values Survey and European Values Study, where a file holds several.
+        only_wave: the one wave whose variables bear these names, where other waves gave the same names to others.
+        first_year: of that wave's interviews.
         cluster: columns of the primary sampling unit.
         schwartz: by value, its items in order of preference: 1 = very much like me ... 6 = not at all like me.
         choices: first and second choice among the four aims that make the four-item post-materialism index.
@@ -54,6 +56,8 @@ class Layout:
     year: tuple[str, ...]
     weight_needed: bool = True
     wave: tuple[str, ...] = ()
+    only_wave: int | None = None
+    first_year: int = 0
     cluster: tuple[str, ...] = ()
     schwartz: Mapping[str, tuple[str, ...]] | None = None
     choices: tuple[str, str] | None = None
@@ -66,7 +70,7 @@ class Layout:
         """Every variable that a profile is computed from, each once."""
         names: list[str] = [
             item.variables[self.variables].name
-            for item in items
+            for item in (*items, *(get_item(name) for name in MAP_ITEMS))
             if self.variables is not None and self.variables in item.variables
         ]
         for columns in (self.schwartz or {}).values():
@@ -92,6 +96,9 @@ WAVE6 = Layout(
     country=("B_COUNTRY_ALPHA", "V2", "B_COUNTRY"),
     weight=("V258", "W_WEIGHT"),
     year=("V262", "A_YEAR"),
+    wave=("V1",),
+    only_wave=6,
+    first_year=2010,
     cluster=("I_PSU",),
     # V74 (the good of society) stands in for benevolence where V74B (help for those nearby) was not asked.
     schwartz=dict(
@@ -174,7 +181,7 @@ class Columns:
 
 
 def find_layout(path: Path, names: Sequence[str], items: Iterable[Item]) -> tuple[Layout, Columns]:
-    """The kind of file that has these columns: the one of whose variables it has most. Case makes no difference.
+    """The kind of file that has these columns: the one of whose variables it has most, spelled as official.
 
     Args:
         path: for messages.
@@ -185,14 +192,10 @@ def find_layout(path: Path, names: Sequence[str], items: Iterable[Item]) -> tupl
         CultureError: if the columns are those of no kind, none names the country, or a column that would be read is
             there twice.
     """
-    spelling = {name.strip().casefold(): name for name in reversed(names)}
+    spelling = {name.strip(): name for name in reversed(names)}
     items = tuple(items)
     found = [
-        {
-            name: spelling[name.casefold()]
-            for name in layout.known_variables(items)
-            if name.casefold() in spelling
-        }
+        {name: spelling[name] for name in layout.known_variables(items) if name in spelling}
         for layout in LAYOUTS
     ]
     layout, answers = max(zip(LAYOUTS, found, strict=True), key=lambda pair: len(pair[1]))
@@ -201,11 +204,11 @@ def find_layout(path: Path, names: Sequence[str], items: Iterable[Item]) -> tupl
         raise CultureError(
             f"survey {path}, line 1: no known variable among the {len(names)} columns ({shown}, ...); give a WVS wave 7"
             " file (Q1...), a WVS wave 6 file (V4...), an EVS/WVS joint or time-series file (A001...), a VSM 2013 file"
-            " (m01...) or GlobalOpinionQA (question, selections, options)"
+            " (m01...) or GlobalOpinionQA (question, selections, options), with the official names in their case"
         )
 
     def first(columns: tuple[str, ...]) -> str | None:
-        return next((spelling[name.casefold()] for name in columns if name.casefold() in spelling), None)
+        return next((spelling[name] for name in columns if name in spelling), None)
 
     country = first(layout.country)
     if country is None:
@@ -216,7 +219,7 @@ def find_layout(path: Path, names: Sequence[str], items: Iterable[Item]) -> tupl
         country=country,
         weight=first(layout.weight),
         year=first(layout.year),
-        waves=tuple(spelling[name.casefold()] for name in layout.wave if name.casefold() in spelling),
+        waves=tuple(spelling[name] for name in layout.wave if name in spelling),
         cluster=first(layout.cluster),
         answers=answers,
     )
@@ -225,7 +228,7 @@ def find_layout(path: Path, names: Sequence[str], items: Iterable[Item]) -> tupl
 
 
 def _check_once(path: Path, names: Sequence[str], wanted: Iterable[str | None]) -> None:
-    folded = [name.strip().casefold() for name in names]
+    stripped = [name.strip() for name in names]
     for name in wanted:
-        if name is not None and folded.count(name.strip().casefold()) > 1:
+        if name is not None and stripped.count(name.strip()) > 1:
             raise CultureError(f"survey {path}, line 1: column {name!r} is there twice; keep one")

@@ -200,10 +200,22 @@ class _Rows:
         """All that was added.
 
         Raises:
-            CultureError: if that is nothing.
+            CultureError: if that is nothing, or of another wave than the layout's.
         """
         if not self._count:
             raise CultureError(f"survey {self._path}: no respondents; the file has a header only")
+        wave = np.concatenate(self._parts["wave"]).astype(np.int16)
+        year = np.concatenate(self._parts["year"]).astype(np.int16)
+        if layout.only_wave is not None:
+            other = ((wave > 0) & (wave < layout.only_wave)) | ((year > 0) & (year < layout.first_year))
+            if other.any():
+                row = int(np.argmax(other))
+                raise CultureError(
+                    f"survey {self._path}, {self._table.place(row)}: an interview of an earlier wave than"
+                    f" {layout.only_wave} (wave {wave[row] or 'not given'}, year {year[row] or 'not given'}), whose variables"
+                    " bear the same names but ask other things; give the time-series file"
+                )
+            wave[:] = 0
         names = tuple(sorted(self._countries))
         place = np.empty(len(names), dtype=np.intp)
         for position, name in enumerate(names):
@@ -213,8 +225,8 @@ class _Rows:
             layout=layout,
             countries=names,
             country=place[np.concatenate(self._index["country"])],
-            wave=np.concatenate(self._parts["wave"]).astype(np.int16),
-            year=np.concatenate(self._parts["year"]).astype(np.int16),
+            wave=wave,
+            year=year,
             weight=np.concatenate(self._parts["weight"]),
             weighted=self._weighted and self._columns.weight is not None,
             cluster=np.concatenate(self._index["cluster"]),

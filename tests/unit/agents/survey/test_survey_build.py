@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from agents.cultures import load_cultures
 from agents.survey.build import SurveySettings, build_profiles, region_profile
+from agents.survey.codebook import get_item
 from agents.survey.layouts import VSM_ITEMS
 from agents.survey.profile import (
     MAP_AXES,
@@ -203,6 +204,13 @@ def test_the_survey_s_own_indices_are_read_where_their_parts_are_absent(tmp_path
     for name, profile in whole.items():
         for axis in MAP_AXES:
             assert indices[name].culture_map[axis].value == pytest.approx(profile.culture_map[axis].value)
+
+
+def test_a_codebook_of_ones_own_changes_nothing_on_the_map(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "f.csv", map_columns(12))
+    some = build_profiles(path, items=[get_item("trust-people")])
+    assert list(some["AUS"].answers) == ["trust-people"]
+    assert some["AUS"].culture_map == build_profiles(path)["AUS"].culture_map
 
 
 def test_too_few_countries_make_no_map(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

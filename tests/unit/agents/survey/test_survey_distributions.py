@@ -163,3 +163,25 @@ def test_people_of_equal_weight_count_once_each(
         counts = np.bincount(option[option >= 0], minlength=4)
         assert found.shares == pytest.approx((counts / counts.sum()).tolist())
         assert found.effective == pytest.approx(found.respondents)
+
+
+def test_errors_are_the_spread_over_repeated_samples_in_clusters() -> None:
+    # 30 clusters of 8 people, whose clusters differ in how they answer; weights differ between people.
+    rng = np.random.default_rng(0)
+    shares, errors, naive = [], [], []
+    for _ in range(400):
+        leaning = np.repeat(rng.beta(2, 3, 30), 8)
+        option = (rng.random(240) < leaning).astype(np.intp)
+        weight = rng.lognormal(0, 0.5, 240)
+        cluster = np.repeat(np.arange(30), 8)
+        found = answer_shares("a", option, 2, Sample.of(weight, cluster), "s")
+        alone = answer_shares("a", option, 2, Sample.of(weight), "s")
+        assert found is not None
+        assert alone is not None
+        assert found.standard_errors is not None
+        assert alone.standard_errors is not None
+        shares.append(found.shares[1])
+        errors.append(found.standard_errors[1])
+        naive.append(alone.standard_errors[1])
+    assert np.mean(errors) == pytest.approx(np.std(shares), rel=0.1)
+    assert np.mean(naive) < 0.85 * np.std(shares)

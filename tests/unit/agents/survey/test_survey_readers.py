@@ -13,7 +13,7 @@ from agents.survey.codebook import load_items
 from agents.survey.layouts import JOINT, VSM, VSM_ITEMS, WAVE6, WAVE7, find_layout
 from agents.survey.readers import MISSING, STRANGE, Responses, read_responses
 from negotiation.errors import CultureError
-from tests.unit.agents.survey.survey_files import wave7, write_table
+from tests.unit.agents.survey.survey_files import Cell, wave7, write_table
 
 ITEMS = load_items()
 HEADER = Path(__file__).parents[5] / "shared" / "data" / "survey" / "wvs7_csv_header.txt"
@@ -74,6 +74,23 @@ def test_a_wave_6_file_may_name_its_weight_in_the_newer_way(tmp_path: Path) -> N
     columns = {"B_COUNTRY_ALPHA": ["SWE"], "W_WEIGHT": [3], "V10": [1]}
     found = read(write_table(tmp_path / "f.csv", columns))
     assert (found.layout, found.weight.tolist()) == (WAVE6, [3])
+
+
+@pytest.mark.parametrize("other", [{"V1": [6, 5]}, {"V262": [2011, 2006]}])
+def test_files_of_earlier_waves_that_use_the_same_names_are_refused(
+    tmp_path: Path, other: dict[str, list[Cell]]
+) -> None:
+    columns: dict[str, list[Cell]] = {"V2": [752, 752], "V258": [1, 1], "V10": [1, 1]}
+    assert read(write_table(tmp_path / "f.csv", columns | {"V1": [6, 6]})).wave.tolist() == [0, 0]
+    with pytest.raises(
+        CultureError, match=r"line 3: an interview of an earlier wave than 6 .*give the time-series"
+    ):
+        read(write_table(tmp_path / "f.csv", columns | other))
+
+
+def test_names_in_another_case_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CultureError, match=r"no known variable .* with the official names in their case"):
+        read(write_table(tmp_path / "f.csv", {"b_country_alpha": ["SWE"], "w_weight": [1], "q1": [1]}))
 
 
 def test_time_series_tell_waves_of_both_surveys(tmp_path: Path) -> None:
