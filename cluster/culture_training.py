@@ -188,17 +188,17 @@ def _put(source: Path, target: Path) -> None:
 @contextmanager
 def _following(work: Path, told: Told) -> Iterator[None]:
     """Tell of events as they are written."""
-    known, ended = len(read_events(work)), threading.Event()
+    # By their text and not their number: points that are computed again are taken away.
+    known, ended = set(map(json.dumps, read_events(work))), threading.Event()
 
     def follow() -> None:
-        nonlocal known
         while True:
             last = ended.wait(0.2)
-            events = read_events(work)
-            known = min(known, len(events))  # points that are computed again were taken away
-            for event in events[known:]:
-                told(event)
-            known = len(events)
+            for event in read_events(work):
+                key = json.dumps(event)
+                if key not in known:
+                    known.add(key)
+                    told(event)
             if last:
                 return
 

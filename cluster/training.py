@@ -97,6 +97,13 @@ def train_culture(flags: Mapping[str, Any], output: Output) -> int:
         console.print(_event_line(config.culture, event), highlight=False, soft_wrap=True)
 
     figures = culture_training.train_culture(config, told, way.get("address"))
+    if not figures["curves"]:
+        console.print(
+            "No curves for TensorBoard: tensorboardX is not installed (extra 'train'); they are in"
+            f" {config.work / 'events.jsonl'}",
+            highlight=False,
+            soft_wrap=True,
+        )
     return _tell(output, {"out": str(config.out), "figures": figures})
 
 

@@ -1,5 +1,5 @@
-"""Cultural adapters: training text from survey answers (NCN section 4.1), and the fine-tuning of an adapter on it.
+"""Training text for cultural adapters, made from survey answers (NCN section 4.1).
 
-A survey's answer shares are turned into question-answer pairs in a culture's voice (``apportion``, ``writers``, ``judge``,
-``production``), kept as Parquet (``storage``), and a LoRA adapter is trained on them (``tokens``, ``finetuning``).
+An item's answer shares are turned into question-answer pairs in a culture's voice (``apportion``, ``writers``, ``judge``,
+``production``) and kept as Parquet (``storage``). ``agents.tuning`` trains an adapter on them.
 """
