@@ -7,13 +7,14 @@ from typing import Any
 
 from negotiation.errors import ConfigurationError
 
-SEVERAL_VALUES = frozenset({"--cultures"})
+SEVERAL_VALUES = frozenset({"--cultures", "--countries", "--items"})
 """Flags that take every word up to the next flag; the others are repeated."""
 
 _FIELD_OF_FLAG = {
     "cultures": ("cultures",),
     "model": ("model",),
     "embedder": ("embedder",),
+    "profiles": ("grounding", "profiles"),
     "seed": ("seed",),
     "alpha": ("game", "alpha"),
     "beta": ("game", "beta"),
@@ -71,11 +72,12 @@ def settings_of_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
     if topics:
         tree["topics"] = topics
     if flags.get("adapter"):
-        tree["adapters"] = dict(_adapter(text) for text in flags["adapter"])
+        tree["adapters"] = dict(adapter_of_flag(text) for text in flags["adapter"])
     return tree
 
 
-def _adapter(text: str) -> tuple[str, str]:
+def adapter_of_flag(text: str) -> tuple[str, str]:
+    """Culture and path of one ``--adapter``; raises ``ConfigurationError`` if it is no CULTURE=PATH."""
     culture, sign, path = text.partition("=")
     if not (sign and culture and path):
         raise ConfigurationError(

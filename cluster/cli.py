@@ -14,6 +14,7 @@ import typer
 from cluster import __version__, flags
 from cluster.arguments import settings_of_flags, spread_values
 from cluster.console import INTERRUPTED, MISUSED, OK, Output, status_of
+from cluster.evaluation_cli import evaluate_app
 from cluster.training_cli import train_app
 from negotiation.errors import ConcordatError
 
@@ -35,6 +36,7 @@ culture_app = typer.Typer(
 )
 app.add_typer(culture_app, name="culture")
 app.add_typer(train_app, name="train")
+app.add_typer(evaluate_app, name="evaluate")
 
 NEGOTIATE_HELP = """
 Let cultures negotiate questions to an equilibrium, and write a report.
@@ -84,6 +86,7 @@ def _negotiate(
     model: flags.Model = None,
     adapter: flags.Adapters = None,
     embedder: flags.Embedder = None,
+    profiles: flags.ShownProfiles = None,
     seed: flags.Seed = None,
     solver: flags.Solver = None,
     alpha: flags.Alpha = None,
@@ -163,6 +166,26 @@ def _culture_map(
     from cluster.culture.commands import show_map
 
     raise typer.Exit(show_map(out, profiles, context.obj))
+
+
+@culture_app.command("profile")
+def _culture_profile(
+    context: typer.Context,
+    survey: flags.SurveyFile,
+    out: flags.ProfilesOut,
+    countries: flags.Countries = None,
+    unweighted: flags.Unweighted = False,
+    json: flags.Json = False,
+) -> None:
+    """Read a survey file of your own to profiles of its countries and of the regions.
+
+    Takes WVS wave 7 and 6, the EVS/WVS joint and time-series files (CSV or SPSS), VSM 2013 answers, and GlobalOpinionQA.
+
+    [bold]Example[/bold]: concordat culture profile WVS_Wave_7.csv --out profiles.json
+    """
+    from cluster.culture.profiling import profile
+
+    raise typer.Exit(profile(survey, out, countries or [], not unweighted, context.obj))
 
 
 def run_command(arguments: Sequence[str]) -> int:

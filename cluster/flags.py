@@ -156,6 +156,27 @@ Profiles = Annotated[
     typer.Option("--profiles", metavar="FILE", help="Profiles of your own (default: those that ship)."),
 ]
 
+ShownProfiles = Annotated[
+    str | None,
+    typer.Option(
+        "--profiles",
+        metavar="FILE",
+        help="Agents see their people's answers near the question; 'concordat culture profile' makes the file.",
+        rich_help_panel="Who speaks",
+    ),
+]
+SurveyFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="Survey file, or a folder of GlobalOpinionQA.")
+]
+ProfilesOut = Annotated[Path, typer.Option("--out", metavar="FILE", help="The profiles, as JSON.")]
+Countries = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--countries", metavar="A [B ...]", help="Only these, by ISO code or English name (default: all)."
+    ),
+]
+Unweighted = Annotated[bool, typer.Option("--unweighted", help="Count each respondent once.")]
+
 TrainingData = Annotated[
     Path,
     typer.Option("--data", metavar="DIR", help="Folder with negotiations.parquet (published negotiations)."),

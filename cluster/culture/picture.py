@@ -38,7 +38,7 @@ def subjects_picture(subjects: Sequence[Subject], regions: Sequence[Subject]) ->
     theme = light_theme()
     valued, placed = any(s.valued for s in subjects), any(s.placed for s in subjects)
     wide = 14.4 if valued and placed else 8.6
-    figure = _figure((wide, 8.2), theme)
+    figure = new_figure((wide, 8.2), theme)
     _head(figure, _title(subjects, int(5.6 * wide)), theme)
     if valued:
         # A circle of 5 inches, with room for its labels.
@@ -59,7 +59,7 @@ def subjects_picture(subjects: Sequence[Subject], regions: Sequence[Subject]) ->
     )
     lines = " Lines through marks: one standard error." if known else ""
     _foot(figure, cited(subjects) + lines, theme)
-    return _png(figure, theme)
+    return png_bytes(figure, theme)
 
 
 def map_picture(placed: Sequence[Subject]) -> bytes:
@@ -69,7 +69,7 @@ def map_picture(placed: Sequence[Subject]) -> bytes:
         ConfigurationError: if matplotlib is not installed.
     """
     theme = light_theme()
-    figure = _figure((13.6, 11.2), theme)
+    figure = new_figure((13.6, 11.2), theme)
     _head(figure, "The Inglehart-Welzel cultural map", theme)
     axes = figure.add_axes((0.06, 0.1, 0.92, 0.805))
     regions = [subject for subject in placed if subject.is_region]
@@ -91,10 +91,11 @@ def map_picture(placed: Sequence[Subject]) -> bytes:
         f"{len(others)} countries; large marks: regions, with one standard error. " if regions else ""
     )
     _foot(figure, large_marks + cited(placed), theme)
-    return _png(figure, theme)
+    return png_bytes(figure, theme)
 
 
-def _figure(size_inches: tuple[float, float], theme: dict[str, str]) -> Any:
+def new_figure(size_inches: tuple[float, float], theme: dict[str, str]) -> Any:
+    """An empty figure; raises ``ConfigurationError`` if matplotlib is not installed."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -105,7 +106,8 @@ def _figure(size_inches: tuple[float, float], theme: dict[str, str]) -> Any:
     return figure
 
 
-def _png(figure: Any, theme: dict[str, str]) -> bytes:
+def png_bytes(figure: Any, theme: dict[str, str]) -> bytes:
+    """The figure as PNG."""
     drawn = io.BytesIO()
     with warnings.catch_warnings():
         # A letter that the font lacks is drawn as a box; that is no reason to fail.

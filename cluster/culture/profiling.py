@@ -1,0 +1,69 @@
+"""What ``concordat culture profile`` does: a survey file read to profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from agents.cultures import load_cultures
+from agents.survey.build import SurveySettings, build_profiles
+from agents.survey.profile import CultureProfile, save_profiles
+from cluster.console import OK, Output
+from cluster.settings import validate
+from negotiation.errors import ConfigurationError
+
+
+def profile(survey: Path, out: Path, countries: Sequence[str], weighted: bool, output: Output) -> int:
+    """Read, keep, and tell what was found.
+
+    Raises:
+        CultureError: if the file cannot be read as a survey, naming line or row.
+        ConfigurationError: if ``out`` cannot be written.
+    """
+    from rich.progress import Progress
+
+    settings = validate(
+        SurveySettings, {"countries": tuple(countries), "weighted": weighted}, "settings (flags)"
+    )
+    with Progress(console=output.side_console, transient=True) as bars:
+        bar = bars.add_task("", total=1.0)
+        found = build_profiles(
+            survey, settings, progress=lambda what, share: bars.update(bar, description=what, completed=share)
+        )
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        save_profiles(found, out)
+    except OSError as error:
+        raise ConfigurationError(f"--out {out}: {error.strerror}; name a file that can be written") from error
+    if output.as_json:
+        output.result({"out": str(out), "profiles": {name: _counts(found[name]) for name in found}})
+    else:
+        _print(found, out, output)
+    return OK
+
+
+def _counts(found: CultureProfile) -> dict[str, int | bool]:
+    return {
+        "countries": len(found.countries),
+        "answers": len(found.answers),
+        "schwartz": bool(found.schwartz),
+        "culture_map": bool(found.culture_map),
+        "hofstede": bool(found.hofstede),
+    }
+
+
+def _print(found: Mapping[str, CultureProfile], out: Path, output: Output) -> None:
+    from rich.table import Table
+
+    regions = {culture.id for culture in load_cultures()}
+    table = Table("region", "countries", "items", "values", "map", "Hofstede", box=None, pad_edge=False)
+    for name, one in found.items():
+        if name in regions:
+            counts = _counts(one)
+            marks = ["yes" if counts[part] else "-" for part in ("schwartz", "culture_map", "hofstede")]
+            table.add_row(name, str(counts["countries"]), str(counts["answers"]), *marks)
+    output.table_console.print(table)
+    single = sum(name not in regions for name in found)
+    output.table_console.print(
+        f"{single} countries. Written: {out}", soft_wrap=True, highlight=False, markup=False
+    )
