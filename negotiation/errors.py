@@ -2,7 +2,7 @@
 
     ConcordatError
     ├── ConfigurationError (ValueError)     a setting, flag or file field is wrong
-    │   ├── CultureError                    unknown culture, or one twice
+    │   ├── CultureError                    unknown culture, or one twice; a survey or profiles file that cannot be used
     │   ├── TopicError                      empty or too long topic, malformed topics file
     │   └── ModelError                      missing folder, adapter for another base, bad reply limits
     ├── GameError (ValueError)              payoffs or pools that make no game (shape, NaN)
@@ -29,7 +29,7 @@ class ConfigurationError(ConcordatError, ValueError):
 
 
 class CultureError(ConfigurationError):
-    """An unknown culture, or the same culture twice at one table."""
+    """An unknown culture, the same culture twice at one table, or a survey or profiles file that cannot be used."""
 
 
 class TopicError(ConfigurationError):

@@ -27,9 +27,6 @@ from negotiation.errors import CultureError
 EVS_WAVE = 100
 """Added to the number of a wave of the European Values Study."""
 
-UNSTATED_RESPONDENTS = 1
-"""Respondents of published shares that come without a number: the least that is certain."""
-
 Part = TypeVar("Part")
 
 logger = logging.getLogger(__name__)
@@ -336,7 +333,6 @@ def _opinion_profiles(opinions: Iterable[Opinion]) -> dict[str, CultureProfile]:
             answers.setdefault(country, {})[opinion.id] = AnswerShares(
                 item=opinion.id,
                 shares=shares,
-                respondents=UNSTATED_RESPONDENTS,
                 source=f"{opinion.source}, respondents not stated",
             )
     return {

@@ -149,7 +149,7 @@ def mean_of_shares(parts: Sequence[AnswerShares], source: str) -> AnswerShares:
     """A region's shares: the mean over its countries, each with the same weight however many people it has.
 
     Standard errors are sqrt(sum_c se_c^2) / C, as of independent samples. The effective sample size is Kish's for these
-    weights, C^2 / sum_c (1 / n_c). Both are None where a country's is.
+    weights, C^2 / sum_c (1 / n_c). Each is None where a country's is, and so are the respondents, which are summed.
 
     Args:
         parts: of one item, C of them, at least one.
@@ -159,8 +159,11 @@ def mean_of_shares(parts: Sequence[AnswerShares], source: str) -> AnswerShares:
     errors = [part.standard_errors for part in parts]
     effective = [part.effective for part in parts]
     known = [size for size in effective if size is not None]
-    respondents = sum(part.respondents for part in parts)
+    counts = [part.respondents for part in parts if part.respondents is not None]
+    respondents = sum(counts) if len(counts) == len(parts) else None
     combined = len(parts) ** 2 / math.fsum(1 / size for size in known) if len(known) == len(parts) else None
+    if combined is not None and respondents is not None:
+        combined = min(combined, float(respondents))
     return AnswerShares(
         item=parts[0].item,
         shares=tuple((shares / shares.sum()).tolist()),
@@ -168,7 +171,7 @@ def mean_of_shares(parts: Sequence[AnswerShares], source: str) -> AnswerShares:
         if None in errors
         else tuple((np.sqrt(np.square(np.array(errors)).sum(axis=0)) / len(parts)).tolist()),
         respondents=respondents,
-        effective=None if combined is None else min(combined, float(respondents)),
+        effective=combined,
         source=source,
     )
 

@@ -14,8 +14,8 @@ from negotiation.errors import CultureError
 
 MAP_AXES = ("secular_rational", "self_expression")
 """Axes of the Inglehart-Welzel map (Inglehart and Welzel 2005, chapter 2): secular-rational against traditional values, and
-self-expression against survival values; higher is more secular, more self-expressive. Unit: standard deviations between
-countries."""
+self-expression against survival values; higher is more secular, more self-expressive. Unit: that of the published map (component
+scores s rescaled as 1.81 s + .38 and 1.61 s - .01, see ``agents.survey.scores``)."""
 
 HOFSTEDE_DIMENSIONS = ("PDI", "IDV", "MAS", "UAI", "LTO", "IVR")
 """Hofstede's six dimensions: power distance, individualism, masculinity, uncertainty avoidance, long-term orientation,
@@ -48,7 +48,7 @@ class AnswerShares(BaseModel):
         item: id of the item (see ``agents.survey.codebook``).
         shares: (K options,) in the item's option order, each in [0, 1], summing to 1 (within 1e-6).
         standard_errors: (K options,) design-based, or None if unknown.
-        respondents: number of people who answered.
+        respondents: number of people who answered; None if the source does not state it.
         effective: effective sample size (Kish 1965, section 8.2), at most ``respondents``; None if unknown.
         source: survey, wave and years.
     """
@@ -58,7 +58,7 @@ class AnswerShares(BaseModel):
     item: str = Field(min_length=1)
     shares: tuple[Annotated[float, Field(ge=0.0, le=1.0)], ...] = Field(min_length=2)
     standard_errors: tuple[Annotated[float, Field(ge=0.0)], ...] | None = None
-    respondents: int = Field(ge=1)
+    respondents: int | None = Field(default=None, ge=1)
     effective: float | None = Field(default=None, gt=0.0)
     source: str = Field(min_length=1)
 

@@ -46,6 +46,7 @@ def test_profiles_of_countries_and_of_regions_with_equal_weight(tmp_path: Path) 
     assert profiles["catholic-europe"].countries == ("BEL", "FRA")
     (own,) = profiles["BEL"].answers.values()
     assert own.source == "GlobalOpinionQA (Pew Global Attitudes Survey), respondents not stated"
+    assert own.respondents is None
 
 
 def test_a_country_that_is_asked_for_and_absent_is_refused(tmp_path: Path) -> None:
