@@ -86,7 +86,7 @@ Steps = Annotated[int | None, typer.Option("--steps", help="Steps, in place of -
 Rank = Annotated[int | None, typer.Option("--rank", help="Rank of the adapter (default 16).")]
 LearningRate = Annotated[
     float | None,
-    typer.Option("--lr", help="Peak learning rate (default 2e-4; 2e-3 for the bundled model)."),
+    typer.Option("--lr", help="Peak learning rate (default 2e-4; 5e-4 for the bundled model)."),
 ]
 BatchRows = Annotated[
     int | None, typer.Option("--batch", help="Pairs in a step, of all workers together (default 16).")

@@ -6,7 +6,9 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -132,18 +134,32 @@ def test_two_workers_one_of_them_killed_train_what_one_does(text: Path, model: P
         train_culture(config(text, model, tmp_path / "work", steps=31))
 
 
-@pytest.mark.usefixtures("local_ray")
 def test_an_error_of_all_workers_is_told_as_it_is_and_not_tried_again(
-    text: Path, model: Path, tmp_path: Path
+    text: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cluster.culture_training import train_culture
+    from cluster import culture_training
 
-    pairs = pq.read_table(text / "text.parquet").to_pylist()
-    pairs[0]["answer"] = "so " * 600
-    (tmp_path / "long").mkdir()
-    pq.write_table(pa.Table.from_pylist(pairs), tmp_path / "long" / "text.parquet")
+    class OneWorker:
+        """Stands in for Ray Train: runs one worker here, until its training loop is reached."""
+
+        def __init__(self, loop: Callable[..., Any], *, train_loop_config: Any, **rest: Any) -> None:
+            self._loop = partial(loop, train_loop_config)
+
+        def fit(self) -> Any:
+            return SimpleNamespace(return_value=self._loop(), checkpoint=None, metrics=None)
+
+    def too_long(*given: Any) -> None:
+        raise ModelError("a pair has 999 tokens; the model takes 512")
+
+    monkeypatch.setattr(culture_training, "TorchTrainer", OneWorker)
+    monkeypatch.setattr(culture_training, "_scaling", lambda config: None)
+    monkeypatch.setattr(culture_training, "_train", too_long)
+    settings = config(text, model, tmp_path / "work")
     with pytest.raises(ModelError, match="the model takes 512"):
-        train_culture(config(tmp_path / "long", model, tmp_path / "work"))
+        culture_training._fit(settings, tmp_path / "work", read_pairs(text, "confucian"))
+    monkeypatch.setattr(culture_training, "_train", lambda *given: None)
+    with pytest.raises(RunError, match="left no checkpoint"):
+        culture_training._fit(settings, tmp_path / "work", read_pairs(text, "confucian"))
 
 
 def test_from_answers_to_an_adapter_that_speaks(
