@@ -25,7 +25,11 @@ versions, hardware and seed. This page is made from `results/` by `python benchm
 def page() -> str:
     """The page in Markdown."""
     parts = [HEAD]
-    for name, draw in (("negotiation_throughput", _throughput), ("meta_solve", _meta_solve)):
+    for name, draw in (
+        ("negotiation_throughput", _throughput),
+        ("meta_solve", _meta_solve),
+        ("survey_profiles", _survey_profiles),
+    ):
         path = FOLDER / "results" / f"{name}.json"
         if path.is_file():
             figures = json.loads(path.read_text(encoding="utf-8"))
@@ -80,6 +84,21 @@ def _meta_solve(figures: dict[str, Any]) -> str:
         for line in figures["lines"]
     ]
     return "\n".join(lines)
+
+
+def _survey_profiles(figures: dict[str, Any]) -> str:
+    return "\n".join(
+        [
+            f"A synthetic survey file of the official size ({figures['respondents']:,} respondents in {figures['countries']}"
+            f" countries, {figures['questions']} questions, {figures['file_mb']:.0f} MB)",
+            f"read to {figures['profiles']} profiles of {figures['figures']:,} figures with their standard errors.",
+            "",
+            "| figure | measured | wanted |",
+            "| --- | ---: | ---: |",
+            f"| seconds | {figures['seconds']:.1f} | at most {figures['marks']['seconds']:.0f} |",
+            f"| peak memory | {figures['peak_memory_gb']:.2f} GB | at most {figures['marks']['peak_memory_gb']:.0f} GB |",
+        ]
+    )
 
 
 def main() -> int:
