@@ -34,6 +34,7 @@ from agents.tuning.dialogues import TrainingPair, read_pairs
 from cluster.config import ResourcesConfig
 from cluster.ray_backend import QUIET_THREADS, connect, share
 from cluster.runfolder import differences, write_atomically
+from cluster.signals import own_signals
 from cluster.training_config import CultureTrainingConfig
 from negotiation.errors import ConcordatError, RunError
 
@@ -93,13 +94,15 @@ def train_culture(
         return figures
     os.environ.update({name: os.environ.get(name, value) for name, value in QUICK.items()})
     began = time.monotonic()
-    owner = connect(ResourcesConfig(), address)
-    try:
-        with _following(work, told):
-            figures = _fit(config, work, pairs)
-    finally:
-        if owner:
-            ray.shutdown()
+    with own_signals() as back:
+        owner = connect(ResourcesConfig(), address)
+        back()
+        try:
+            with _following(work, told):
+                figures = _fit(config, work, pairs)
+        finally:
+            if owner:
+                ray.shutdown()
     figures |= {"seconds": time.monotonic() - began, "curves": has_board()}
     write_atomically(finished, f"{json.dumps(figures, indent=1)}\n".encode())
     return figures

@@ -17,6 +17,7 @@ from agents.models.protocol import Generation, GenerationRequest, LanguageModel,
 from agents.voices.slices import SLICE
 from cluster.config import ResourcesConfig
 from cluster.ray_backend import QUIET_THREADS, CultureActor, connect, plain_error, share
+from cluster.signals import own_signals
 from negotiation.errors import RunError
 
 Request = TypeVar("Request", GenerationRequest, ScoringRequest)
@@ -114,9 +115,10 @@ def actor_models(
         RunError: if there is no cluster, or the actors cannot be placed or loaded in time.
         ModelError: if a model cannot be loaded as configured.
     """
-    with ExitStack() as stack:
+    with own_signals() as back, ExitStack() as stack:
         if connect(ResourcesConfig(), address):
             stack.callback(ray.shutdown)
+        back()
         gpus = ray.cluster_resources().get("GPU", 0.0)
         count = max(1, int(gpus) // len(configs)) if actors is None else actors
         models: list[LanguageModel] = []
