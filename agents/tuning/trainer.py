@@ -165,10 +165,7 @@ class AdapterTrainer:
                 continue
             speed = seen / max(1e-9, time.monotonic() - since)
             (total,) = self._crew.total([losses])
-            if not np.isfinite(total):  # seen by all workers alike, so that they end together
-                raise ModelError(
-                    f"step {self.step}: the loss is not finite; lower the learning rate, or use precision float32"
-                )
+            self._check_finite(total)
             yield Progress(
                 self.step,
                 self.steps,
@@ -222,7 +219,15 @@ class AdapterTrainer:
             summed += float(self._loss(*self._tensors(collate(part, self._pad))))
             learned += sum(row.answer for row in part)
         total, count = self._crew.total([summed, float(learned)])
+        self._check_finite(total)
         return total / count
+
+    def _check_finite(self, total: float) -> None:
+        """Refuse a loss that all workers see alike, so that they end together."""
+        if not np.isfinite(total):
+            raise ModelError(
+                f"step {self.step}: the loss is not finite; lower the learning rate, or use precision float32"
+            )
 
     def _tensors(self, batch: Batch) -> list[Tensor]:
         return [

@@ -264,7 +264,7 @@ def test_a_loss_that_is_not_finite_ends_the_training(begin: Callable[..., Adapte
     training = begin(learning_rate=1.0, clip=1e30, steps=200, check_every=200)
     for parameter in training.trainer._parameters.values():
         parameter.data.fill_(float("inf"))
-    with pytest.raises(ModelError, match=r"step 1: the loss is not finite"):
+    with pytest.raises(ModelError, match=r"step 0: the loss is not finite"):
         for _ in training.trainer.train():
             pass
 
