@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
+from transformers.generation import GenerateDecoderOnlyOutput
 
 from agents.models.config import TransformersConfig
 from agents.models.loading import (
@@ -38,6 +39,8 @@ from negotiation.errors import ModelError
 
 _BASE = "__base__"
 """PEFT's name for no adapter in a mixed batch."""
+# What ``generate`` and its output call the key-value cache; renamed in transformers 5.24.
+_CACHE = "cache" if "cache" in GenerateDecoderOnlyOutput.__dataclass_fields__ else "past_key_values"
 _MAX_LOGITS = 2**28
 """Most logits of one scoring pass: 1 GiB in float32."""
 _LENGTH_STEP = 16
@@ -303,7 +306,7 @@ class TransformersModel:
                 output = self._model.generate(
                     input_ids=sequences,
                     attention_mask=mask,
-                    past_key_values=cache,
+                    **{_CACHE: cache},
                     generation_config=GenerationConfig(
                         max_new_tokens=length + steps - sequences.shape[1],
                         do_sample=False,
@@ -325,7 +328,7 @@ class TransformersModel:
                 # The rest goes on alone, with its part of the key-value cache.
                 chosen = torch.tensor(going, device=self._device)
                 new = output.sequences.shape[1] - mask.shape[1]
-                cache = output.past_key_values
+                cache = output[_CACHE]
                 cache.batch_select_indices(chosen)
                 sequences = output.sequences[chosen]
                 mask = torch.nn.functional.pad(mask[chosen], (0, new), value=1)

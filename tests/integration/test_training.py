@@ -212,9 +212,6 @@ def test_from_answers_to_an_adapter_that_speaks(
 
 
 @pytest.mark.usefixtures("local_ray")
-@pytest.mark.filterwarnings(
-    "ignore:`past_key_values` is deprecated:FutureWarning"
-)  # said by one release only
 def test_text_of_actors_is_that_of_one_process(
     profiles: Path, model: Path, concordat: Callable[..., Outcome], tmp_path: Path
 ) -> None:
