@@ -196,7 +196,10 @@ def run_command(arguments: Sequence[str]) -> int:
     spread = spread_values(arguments)
     with Output(as_json="--json" in spread) as output:
         try:
-            return int(app(spread, prog_name="concordat", standalone_mode=False, obj=output) or OK)
+            status = int(app(spread, prog_name="concordat", standalone_mode=False, obj=output) or OK)
+            if status == INTERRUPTED and output.awaits_result:  # the parser takes Ctrl-C for itself
+                return output.error("Interrupted", "stopped", INTERRUPTED)
+            return status
         except UsageError as error:
             message = getattr(error, "format_message", error.__str__)()
             return output.error("UsageError", f"{message} (see 'concordat --help')", MISUSED)

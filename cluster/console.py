@@ -68,6 +68,11 @@ class Output:
 
         return Console(file=sys.stderr)
 
+    @property
+    def awaits_result(self) -> bool:
+        """Whether a JSON object is owed and has not been written."""
+        return self.as_json and not self._said
+
     def result(self, tree: Mapping[str, Any]) -> None:
         """Write the command's one JSON object."""
         stream = sys.stdout if self._stream is None else self._stream

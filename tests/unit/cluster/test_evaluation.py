@@ -133,3 +133,15 @@ def test_a_survey_file_becomes_profiles(tmp_path: Path, capsys: pytest.CaptureFi
     assert "no respondents of SWE" in capsys.readouterr().err
     assert run_command(["culture", "profile", str(survey), "--out", str(out)]) == 0
     assert capsys.readouterr().out.splitlines()[1].split() == ["confucian", "1", "1", "-", "-", "-"]
+
+
+def test_a_stopped_command_still_writes_its_object(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(settings: object, output: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluation, "evaluate_cultures", stopped)
+    assert run_command([*ARGUMENTS, "--json"]) == 130
+    told = json.loads(capsys.readouterr().out)
+    assert told["error"] == {"type": "Interrupted", "message": "stopped", "status": 130}
