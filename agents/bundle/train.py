@@ -141,8 +141,11 @@ def _base(
 ) -> PreTrainedModel:
     """The base model, trained to the end."""
     model = _fresh_model(config, tokenizer).to(_device(config))
-    # Several epochs over few texts want more decay than one (Kim et al. 2025, arXiv 2509.14786, section 3).
-    plan = OptimiserConfig(tokens=config.tokens, batch_tokens=config.batch_tokens, weight_decay=0.3)
+    # Several epochs over few texts want more weight decay than one (Kim et al. 2025, arXiv 2509.14786), and so small a model a
+    # long fall of the rate (Bergsma et al. 2025, arXiv 2502.15938).
+    plan = OptimiserConfig(
+        tokens=config.tokens, batch_tokens=config.batch_tokens, weight_decay=0.3, decay=0.5
+    )
     trainer = Trainer(model, plan, config.work / "base", seed=config.seed, compile=config.compile)
     rng = np.random.default_rng(config.seed)
     shown = [validation[index] for index in rng.permutation(len(validation))[:CHECK_ROWS]]

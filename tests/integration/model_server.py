@@ -36,6 +36,7 @@ class ModelServer:
         delay_s: before each reply.
         status: HTTP status of every reply.
         requests: number of requests so far.
+        systems: the system messages so far, each once.
     """
 
     url: str = ""
@@ -44,6 +45,7 @@ class ModelServer:
     delay_s: float = 0.0
     status: int = 200
     requests: int = 0
+    systems: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def reply(self, body: dict[str, Any]) -> str:
@@ -72,6 +74,7 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with server.lock:
                 server.requests += 1
+                server.systems.add(body["messages"][0]["content"])
             time.sleep(server.delay_s)
             text = server.reply(body)
             self._send(

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from agents.survey.codebook import get_item
+from agents.survey.profile import AnswerShares, CultureProfile, save_profiles
 from cluster.runfolder import RunFolder, read_settings, write_atomically
 from negotiation.storage import read_records
 from tests.integration.conftest import NanEmbedder, Outcome
@@ -93,6 +95,40 @@ def test_same_seed_same_records_whatever_the_concurrency(
         flags = ("--config", settings, "--out", tmp_path / name, "--concurrency", concurrency, "--serial")
         assert concordat("negotiate", *flags).status == 0
     assert _digests(tmp_path / "a") == _digests(tmp_path / "b")
+
+
+def test_agents_are_shown_their_peoples_answers(
+    concordat: Command, settings: Path, server: ModelServer, tmp_path: Path
+) -> None:
+    trust = {"english-speaking": (0.4, 0.6), "confucian": (0.6, 0.4)}
+    people = {
+        name: CultureProfile(
+            culture=name,
+            answers={"trust-people": AnswerShares(item="trust-people", shares=shares, source="made up")},
+        )
+        for name, shares in trust.items()
+    }
+    profiles, run = tmp_path / "people.json", tmp_path / "run"
+    save_profiles(people, profiles)
+    flags = ("negotiate", "--config", settings, "--out", run, "--serial", "--profiles", profiles)
+    assert concordat(*flags).status == 0
+    question = get_item("trust-people").question
+    shown = {system.splitlines()[-1] for system in server.systems}
+    assert shown == {
+        f"- {question} 60% one must be careful, 40% one can trust most people.",
+        f"- {question} 60% one can trust most people, 40% one must be careful.",
+    }
+    record = read_records(next((run / "negotiations").glob("duty-*")))[0]
+    assert record.provenance["evidence:confucian"] == "trust-people"
+    assert record.provenance["profiles"].startswith("people.json@")
+    assert read_settings(run)["grounding"]["profiles"] == str(profiles)
+    save_profiles({"confucian": people["confucian"]}, profiles)
+    outcome = concordat(
+        "negotiate", "--config", settings, "--out", tmp_path / "b", "--serial", "--profiles", profiles
+    )
+    assert outcome.status == 2
+    assert "no answers of 'english-speaking'" in outcome.err
+    assert not (tmp_path / "b").exists()
 
 
 def test_dry_run_runs_nothing(
