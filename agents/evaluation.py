@@ -7,7 +7,7 @@ any, and with those of other cultures. An adapter earns its place only if its vo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,12 +18,20 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.cultures import Culture
 from agents.intervals import Interval, bootstrap, correlation
-from agents.interview import FrameSet, InterviewAnswer, InterviewConfig, SurveyQuestion, interview
+from agents.interview import (
+    FrameSet,
+    InterviewAnswer,
+    InterviewConfig,
+    SurveyQuestion,
+    interview,
+    question_of,
+)
+from agents.map_placement import map_places, map_questions
 from agents.models.protocol import LanguageModel
 from agents.prompts import PromptSet
 from agents.survey.codebook import Item
 from agents.survey.distance import wasserstein
-from agents.survey.profile import CultureProfile
+from agents.survey.profile import MAP_AXES, CultureProfile, MapAxes
 from agents.values import SCHWARTZ_VALUES
 from negotiation.errors import ConfigurationError, CultureError
 
@@ -68,6 +76,9 @@ class VoiceEvaluation:
         farther_than_own: mean over items of this voice's distance less that of the culture's own adapter, paired; above 0 the own
             adapter is nearer. None for the own voice and without items.
         values: (10,) the agent's Schwartz scores, centred, in scale points; higher means more important.
+        place: by axis of the culture map, where the file of profiles brings the axes; intervals over readings.
+        map_distance: Euclidean distance from the people's place on the map, in its units; lower is nearer. None without axes or
+            the people's place.
         value_correlation: Pearson correlation of ``values`` with the people's, its interval over readings; None if theirs
             are not known, or the agent answers all portraits alike.
     """
@@ -78,6 +89,8 @@ class VoiceEvaluation:
     farther_than_own: Interval | None
     values: tuple[float, ...]
     value_correlation: Interval | None
+    place: dict[str, Interval] = field(default_factory=dict)
+    map_distance: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +129,6 @@ def portraits() -> tuple[SurveyQuestion, ...]:
     )
 
 
-def question_of(item: Item) -> SurveyQuestion:
-    """A codebook item as a question; its options count as evenly spaced, as in ``Item.score``."""
-    places = tuple(float(place) for place in range(len(item.options)))
-    return SurveyQuestion(item.id, item.question, item.options, places)
-
-
 def evaluate_culture(
     model: LanguageModel,
     culture: Culture,
@@ -130,6 +137,7 @@ def evaluate_culture(
     items: Sequence[Item],
     config: EvaluationConfig | None = None,
     *,
+    axes: MapAxes | None = None,
     prompts: PromptSet | None = None,
     frames: FrameSet | None = None,
 ) -> CultureEvaluation:
@@ -144,6 +152,7 @@ def evaluate_culture(
         voices: adapter by voice (see ``VoiceEvaluation.voice``), None for the bare model.
         items: of the codebook; those that the people were not asked are passed over.
         config: orders, resamples, seed; the defaults if None.
+        axes: of the culture map, to place the agent on it; None: it is not placed.
         prompts: whose system message is used; the shipped set if None.
         frames: wordings of the questions; the shipped ones if None.
 
@@ -161,13 +170,15 @@ def evaluate_culture(
             f"profile of {people.culture!r} has neither answers to these items nor Schwartz scores;"
             " give a profile made from a survey file"
         )
-    questions = [*map(question_of, asked), *portraits()]
+    questions = {question.id: question for question in [*map(question_of, asked), *portraits()]}
+    if axes is not None:
+        questions |= {question.id: question for question in map_questions()}
     evaluated: list[VoiceEvaluation] = []
     own: NDArray[np.float64] | None = None
     for voice, adapter in voices.items():
         answers = interview(
             model,
-            questions,
+            list(questions.values()),
             culture,
             np.random.default_rng(config.seed),
             adapter=adapter,
@@ -175,11 +186,11 @@ def evaluate_culture(
             frames=frames,
             prompts=prompts,
         )
-        found = _distances(answers[: len(asked)], asked, people)
-        distances = np.array([row.distance for row in found])
+        by_question = {answer.question: answer for answer in answers}
+        found = _distances([by_question[item.id] for item in asked], asked, people)
         if voice == "own":
-            own = distances
-        evaluated.append(_voice(voice, found, own, answers[len(asked) :], people, config))
+            own = np.array([row.distance for row in found])
+        evaluated.append(_voice(voice, found, own, by_question, people, axes, config))
     return CultureEvaluation(culture.id, model.name, tuple(evaluated))
 
 
@@ -199,14 +210,16 @@ def _voice(
     voice: str,
     items: tuple[ItemDistance, ...],
     own: NDArray[np.float64] | None,
-    answers: Sequence[InterviewAnswer],
+    answers: Mapping[str, InterviewAnswer],
     people: CultureProfile,
+    axes: MapAxes | None,
     config: EvaluationConfig,
 ) -> VoiceEvaluation:
     rng = np.random.default_rng([config.seed, 1])
     distances = np.array([row.distance for row in items])
     compared = len(items) > 0 and own is not None and voice != "own"
-    expected = np.stack([_expected(answer) for answer in answers], axis=1)
+    expected = np.stack([_expected(answers[portrait.id]) for portrait in portraits()], axis=1)
+    place, map_distance = _place(answers, people, axes, rng, config.resamples)
     return VoiceEvaluation(
         voice=voice,
         items=items,
@@ -214,7 +227,31 @@ def _voice(
         farther_than_own=bootstrap(distances - own, rng, resamples=config.resamples) if compared else None,
         values=tuple(float(score) for score in schwartz_scores(expected.mean(axis=0))),
         value_correlation=_value_correlation(expected, people, rng, config.resamples),
+        place=place,
+        map_distance=map_distance,
     )
+
+
+def _place(
+    answers: Mapping[str, InterviewAnswer],
+    people: CultureProfile,
+    axes: MapAxes | None,
+    rng: np.random.Generator,
+    resamples: int,
+) -> tuple[dict[str, Interval], Interval | None]:
+    if axes is None:
+        return {}, None
+    found = map_places(axes, answers)
+    place = {name: bootstrap(found[:, k], rng, resamples=resamples) for k, name in enumerate(MAP_AXES)}
+    if not people.culture_map:
+        return place, None
+    theirs = np.array([people.culture_map[name].value for name in MAP_AXES])
+
+    def distances(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+        away: NDArray[np.float64] = np.linalg.norm(drawn.mean(axis=1) - theirs, axis=-1)
+        return away
+
+    return place, bootstrap(found, rng, statistic=distances, resamples=resamples)
 
 
 def _expected(answer: InterviewAnswer) -> NDArray[np.float64]:

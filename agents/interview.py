@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from agents.cultures import Culture
 from agents.models.protocol import LanguageModel, Message, ScoringRequest
 from agents.prompts import PromptSet, fill_template, one_line, template_fields
+from agents.survey.codebook import Item
 from negotiation.errors import ConfigurationError, ModelError
 
 DEFAULT_FRAMES = Path(__file__).parent / "data" / "prompts" / "interview.yaml"
@@ -46,6 +47,12 @@ class SurveyQuestion:
             raise ConfigurationError(
                 f"question {self.id!r} has the options {self.options}; give two or more, all different"
             )
+
+
+def question_of(item: Item) -> SurveyQuestion:
+    """A codebook item as a question; its options count as evenly spaced, as in ``Item.score``."""
+    places = tuple(float(place) for place in range(len(item.options)))
+    return SurveyQuestion(item.id, item.question, item.options, places)
 
 
 class InterviewConfig(BaseModel):

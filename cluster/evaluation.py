@@ -16,7 +16,7 @@ from agents.cultures import get_culture
 from agents.evaluation import CultureEvaluation, EvaluationConfig, evaluate_culture
 from agents.models.config import BundledConfig, ModelConfig, load_model, parse_model_argument
 from agents.survey.codebook import Item, get_item, load_items
-from agents.survey.profile import CultureProfile, load_profiles
+from agents.survey.profile import CultureProfile, MapAxes, load_axes, load_profiles
 from cluster.arguments import adapter_of_flag
 from cluster.console import OK, Output
 from cluster.settings import validate
@@ -131,7 +131,8 @@ def evaluate_cultures(flags: Mapping[str, Any], output: Output) -> int:
     def told(culture: str) -> None:
         output.side_console.print(f"{culture}: asked", highlight=False)
 
-    found = run_evaluation(config, cultures, people, items, told)
+    axes = None if config.profiles is None else load_axes(config.profiles)
+    found = run_evaluation(config, cultures, people, items, axes, told)
     tree = {
         "cultures": [asdict(evaluation) for evaluation in found],
         "profiles": str(config.profiles or "shipped"),
@@ -154,6 +155,7 @@ def run_evaluation(
     cultures: Sequence[str],
     people: Mapping[str, CultureProfile],
     items: Sequence[Item],
+    axes: MapAxes | None = None,
     told: Callable[[str], None] = lambda culture: None,
 ) -> list[CultureEvaluation]:
     """Interview every culture's voices: its own adapter, the bare model, and everybody else's adapter."""
@@ -164,7 +166,9 @@ def run_evaluation(
             others = {f"adapter of {other}": other for other in config.voices() if other != name}
             voices = own | {"base": None} | others
             found.append(
-                evaluate_culture(model, get_culture(name), people[name], voices, items, config.evaluation)
+                evaluate_culture(
+                    model, get_culture(name), people[name], voices, items, config.evaluation, axes=axes
+                )
             )
             told(name)
     return found
@@ -205,11 +209,18 @@ def evaluation_table(found: Sequence[CultureEvaluation]) -> Table:
     from rich.table import Table
 
     table = Table(
-        "culture", "voice", "distance", "farther than own", "value correlation", box=None, pad_edge=False
+        "culture",
+        "voice",
+        "distance",
+        "farther than own",
+        "map distance",
+        "value correlation",
+        box=None,
+        pad_edge=False,
     )
     for evaluation in found:
         for voice in evaluation.voices:
-            cells = (voice.distance, voice.farther_than_own, voice.value_correlation)
+            cells = (voice.distance, voice.farther_than_own, voice.map_distance, voice.value_correlation)
             table.add_row(
                 evaluation.culture, voice.voice, *("-" if cell is None else str(cell) for cell in cells)
             )

@@ -15,6 +15,7 @@ Part = Callable[[VoiceEvaluation], Interval | None]
 
 PANELS: tuple[tuple[str, Part], ...] = (
     ("distance of answers from the people's  (0 the same, lower is nearer)", lambda voice: voice.distance),
+    ("distance from the people's place on the cultural map", lambda voice: voice.map_distance),
     (
         "correlation of values with the people's  (1 the same, higher is nearer)",
         lambda voice: voice.value_correlation,

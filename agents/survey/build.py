@@ -17,7 +17,7 @@ from agents.survey.codebook import Item, load_items
 from agents.survey.countries import find_country
 from agents.survey.decode import map_answers, options_of, schwartz_answers, vsm_answers
 from agents.survey.distributions import Sample, answer_shares, mean_of_figures, mean_of_shares
-from agents.survey.profile import AnswerShares, CultureProfile, Figure
+from agents.survey.profile import AnswerShares, CultureProfile, Figure, MapAxes
 from agents.survey.readers import Progress, Responses, read_responses
 from agents.survey.readers_opinions import Opinion, is_opinions, read_opinions
 from agents.survey.scores import HofstedeConstants, fit_culture_map, hofstede_figures, schwartz_figures
@@ -26,6 +26,8 @@ from negotiation.errors import CultureError
 
 EVS_WAVE = 100
 """Added to the number of a wave of the European Values Study."""
+
+AxesTold = Callable[[MapAxes], None]
 
 Part = TypeVar("Part")
 
@@ -81,6 +83,7 @@ def build_profiles(
     items: Iterable[Item] | None = None,
     cultures: Sequence[Culture] | None = None,
     progress: Progress | None = None,
+    axes_told: AxesTold | None = None,
 ) -> dict[str, CultureProfile]:
     """Profiles of every region with a country in the file, then of every country, by id.
 
@@ -95,6 +98,7 @@ def build_profiles(
         items: of the codebook; those that ship if None.
         cultures: with their countries; the eight regions if None.
         progress: told of reading and computing.
+        axes_told: given the axes of the culture map, if the file has one.
 
     Raises:
         CultureError: naming file and line or row, if the file cannot be read as one of these, a country asked for is not
@@ -113,7 +117,7 @@ def build_profiles(
             path, codebook, weighted=settings.weighted, batch_bytes=settings.batch_bytes, progress=progress
         )
         _check_wanted(path, wanted, responses.countries)
-        countries = _country_profiles(responses, codebook, settings, wanted, progress)
+        countries = _country_profiles(responses, codebook, settings, wanted, progress, axes_told)
     parts = {
         culture.id: [countries[name] for name in culture.countries if name in countries]
         for culture in regions
@@ -189,11 +193,12 @@ def _country_profiles(
     settings: SurveySettings,
     wanted: set[str],
     progress: Progress | None,
+    axes_told: AxesTold | None,
 ) -> dict[str, CultureProfile]:
     groups = _groups(responses)
     options = [(item, found) for item in items if (found := options_of(responses, item)) is not None]
     # All countries of the file, asked for or not, make the axes of the map.
-    places = _map_figures(responses, groups, settings.least_map_countries)
+    places = _map_figures(responses, groups, settings.least_map_countries, axes_told)
     schwartz = schwartz_answers(responses)
     vsm = vsm_answers(responses)
     profiles: dict[str, CultureProfile] = {}
@@ -303,7 +308,10 @@ def _schwartz(
 
 
 def _map_figures(
-    responses: Responses, groups: Mapping[str, Sequence[_Group]], least: int
+    responses: Responses,
+    groups: Mapping[str, Sequence[_Group]],
+    least: int,
+    axes_told: AxesTold | None,
 ) -> dict[str, dict[str, Figure]]:
     """By country; nothing if the file lacks an item or has too few countries."""
     values = map_answers(responses)
@@ -319,6 +327,8 @@ def _map_figures(
         logger.warning("%s: fewer than %d countries with all items of the culture map", responses.path, least)
         return {}
     axes = fit_culture_map([(values[group.rows], group.sample) for group in complete])
+    if axes_told is not None:
+        axes_told(axes.axes)
     figures: dict[str, dict[str, Figure]] = {}
     for group in complete:  # of each country, the latest first
         if group.country not in figures:

@@ -18,7 +18,7 @@ from negotiation.errors import CultureError
 MOST_UNKNOWN = 0.05
 """Share of a variable's answers that may have codes which the codebook does not know; with more, the file is another one."""
 
-_MORE_IS_UP = (1, 1, -1, 1, -1, 1, 1, -1)
+MORE_IS_UP = (1, 1, -1, 1, -1, 1, 1, -1)
 """For each of ``MAP_ITEMS``: 1 if more of what it measures is more secular or self-expressive, -1 if less is."""
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def map_answers(responses: Responses) -> NDArray[np.float64] | None:
     Post-materialism and autonomy are computed from their parts, or read as the survey computed them where a part is absent.
     """
     columns: list[NDArray[np.float64]] = []
-    for name, sign in zip(MAP_ITEMS, _MORE_IS_UP, strict=True):
+    for name, sign in zip(MAP_ITEMS, MORE_IS_UP, strict=True):
         item = get_item(name)
         options = options_of(responses, item)
         if options is None:

@@ -118,17 +118,40 @@ class CultureProfile(BaseModel):
         )
 
 
+class MapAxes(BaseModel):
+    """The axes of the culture map as linear functions of ten items, so that other answers can be placed on the same map.
+
+    Attributes:
+        means: (10,) of the items, coded and ordered as ``agents.survey.scores.MAP_VARIABLES`` says.
+        deviations: (10,) standard deviations, positive.
+        coefficients: (10,) pairs, in the order of ``MAP_AXES``: component scores of the standardised items.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    means: tuple[float, ...] = Field(min_length=10, max_length=10)
+    deviations: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=10, max_length=10)
+    coefficients: tuple[tuple[float, float], ...] = Field(min_length=10, max_length=10)
+
+
 class _ProfileFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     version: int = Field(ge=1, le=1)
     profiles: list[CultureProfile]
+    axes: MapAxes | None = None
 
 
-def save_profiles(profiles: Mapping[str, CultureProfile], path: Path) -> None:
-    """Write profiles as JSON, in the order given."""
-    tree = _ProfileFile(version=1, profiles=list(profiles.values()))
-    path.write_text(tree.model_dump_json(indent=1, exclude_defaults=False) + "\n", encoding="utf-8")
+def save_profiles(profiles: Mapping[str, CultureProfile], path: Path, axes: MapAxes | None = None) -> None:
+    """Write profiles as JSON, in the order given, with the axes that their places on the map were computed by."""
+    tree = _ProfileFile(version=1, profiles=list(profiles.values()), axes=axes)
+    without = {"axes"} if axes is None else None
+    path.write_text(tree.model_dump_json(indent=1, exclude=without) + "\n", encoding="utf-8")
+
+
+def load_axes(path: Path) -> MapAxes | None:
+    """The axes that a file of profiles brings, or None if it has none; errors as in ``load_profiles``."""
+    return _read(path).axes
 
 
 def load_profiles(path: Path) -> dict[str, CultureProfile]:
@@ -137,8 +160,17 @@ def load_profiles(path: Path) -> dict[str, CultureProfile]:
     Raises:
         CultureError: if the file is missing, no such JSON, or names a culture twice.
     """
+    profiles: dict[str, CultureProfile] = {}
+    for profile in _read(path).profiles:
+        if profile.culture in profiles:
+            raise CultureError(f"profiles {path}: {profile.culture!r} is given twice; keep one")
+        profiles[profile.culture] = profile
+    return profiles
+
+
+def _read(path: Path) -> _ProfileFile:
     try:
-        found = _ProfileFile.model_validate_json(path.read_bytes()).profiles
+        return _ProfileFile.model_validate_json(path.read_bytes())
     except OSError as error:
         raise CultureError(f"profiles {path}: {error.strerror}; give a readable JSON file") from error
     except ValidationError as error:
@@ -147,12 +179,6 @@ def load_profiles(path: Path) -> dict[str, CultureProfile]:
             for fault in error.errors()
         )
         raise CultureError(f"profiles {path}: {faults}") from error
-    profiles: dict[str, CultureProfile] = {}
-    for profile in found:
-        if profile.culture in profiles:
-            raise CultureError(f"profiles {path}: {profile.culture!r} is given twice; keep one")
-        profiles[profile.culture] = profile
-    return profiles
 
 
 def _all_or_none(field: str, figures: Mapping[str, Figure], names: tuple[str, ...]) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.survey.distributions import Sample, figures, weighted_means
-from agents.survey.profile import HOFSTEDE_DIMENSIONS, MAP_AXES, Figure
+from agents.survey.profile import HOFSTEDE_DIMENSIONS, MAP_AXES, Figure, MapAxes
 from agents.values import SCHWARTZ_VALUES
 from negotiation.errors import CultureError
 
@@ -113,6 +113,15 @@ class CultureMap:
     coefficients: NDArray[np.float64]
     loadings: NDArray[np.float64]
 
+    @property
+    def axes(self) -> MapAxes:
+        """The same for a file of profiles."""
+        return MapAxes(
+            means=tuple(self.means.tolist()),
+            deviations=tuple(self.deviations.tolist()),
+            coefficients=tuple((float(first), float(second)) for first, second in self.coefficients),
+        )
+
     def place(self, values: NDArray[np.float64], sample: Sample, source: str) -> dict[str, Figure]:
         """A country on the map: its mean score on each component, rescaled; nothing if it lacks an item.
 
@@ -125,13 +134,23 @@ class CultureMap:
         """
         if not _answered(values, sample):
             return {}
-        slopes = np.array([MAP_RESCALING[axis][0] for axis in MAP_AXES])
-        intercepts = np.array([MAP_RESCALING[axis][1] for axis in MAP_AXES])
         means, influence = weighted_means(values, sample)
-        weights = self.coefficients / self.deviations[:, None] * slopes
-        return figures(
-            MAP_AXES, (means - self.means) @ weights + intercepts, influence @ weights, sample, source
-        )
+        weights = map_weights(self.axes)
+        return figures(MAP_AXES, places(self.axes, means), influence @ weights, sample, source)
+
+
+def map_weights(axes: MapAxes) -> NDArray[np.float64]:
+    """(10, 2) how far a place moves, in units of the published map, for a unit of each item."""
+    slopes = np.array([MAP_RESCALING[axis][0] for axis in MAP_AXES])
+    weights: NDArray[np.float64] = np.array(axes.coefficients) / np.array(axes.deviations)[:, None] * slopes
+    return weights
+
+
+def places(axes: MapAxes, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Places on the map, (..., 2) in the order of ``MAP_AXES``, of answers (..., 10) coded as ``MAP_VARIABLES`` says."""
+    intercepts = np.array([MAP_RESCALING[axis][1] for axis in MAP_AXES])
+    found: NDArray[np.float64] = (values - np.array(axes.means)) @ map_weights(axes) + intercepts
+    return found
 
 
 def fit_culture_map(samples: Sequence[tuple[NDArray[np.float64], Sample]]) -> CultureMap:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agents.cultures import load_cultures
 from agents.survey.build import SurveySettings, build_profiles
-from agents.survey.profile import CultureProfile, save_profiles
+from agents.survey.profile import CultureProfile, MapAxes, save_profiles
 from cluster.console import OK, Output
 from cluster.settings import validate
 from negotiation.errors import ConfigurationError
@@ -25,14 +25,18 @@ def profile(survey: Path, out: Path, countries: Sequence[str], weighted: bool, o
     settings = validate(
         SurveySettings, {"countries": tuple(countries), "weighted": weighted}, "settings (flags)"
     )
+    axes: list[MapAxes] = []
     with Progress(console=output.side_console, transient=True) as bars:
         bar = bars.add_task("", total=1.0)
         found = build_profiles(
-            survey, settings, progress=lambda what, share: bars.update(bar, description=what, completed=share)
+            survey,
+            settings,
+            progress=lambda what, share: bars.update(bar, description=what, completed=share),
+            axes_told=axes.append,
         )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        save_profiles(found, out)
+        save_profiles(found, out, *axes)
     except OSError as error:
         raise ConfigurationError(f"--out {out}: {error.strerror}; name a file that can be written") from error
     if output.as_json:

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from agents.cultures import Culture
-from agents.evaluation import EvaluationConfig, evaluate_culture, portraits, question_of, schwartz_scores
-from agents.interview import InterviewConfig
+from agents.evaluation import EvaluationConfig, evaluate_culture, portraits, schwartz_scores
+from agents.interview import InterviewAnswer, InterviewConfig, question_of
+from agents.map_placement import AIMS, CHILD, map_places, map_questions, map_values
 from agents.models.protocol import Generation, GenerationRequest, Score, ScoringRequest
 from agents.survey.codebook import get_item
-from agents.survey.profile import AnswerShares, CultureProfile, Figure
+from agents.survey.layouts import MAP_ITEMS
+from agents.survey.profile import AnswerShares, CultureProfile, Figure, MapAxes
+from agents.survey.scores import post_materialism
 from agents.values import SCHWARTZ_VALUES
 from negotiation.errors import ConfigurationError, CultureError
 
@@ -116,3 +119,85 @@ def test_nothing_to_compare_is_told() -> None:
         evaluate_culture(Voices(), CULTURE, PEOPLE, {}, ITEMS, CONFIG)
     with pytest.raises(CultureError, match="neither answers to these items nor Schwartz scores"):
         evaluate_culture(Voices(), CULTURE, CultureProfile(culture="here"), {"base": None}, ITEMS, CONFIG)
+
+
+def answers(shares: dict[str, list[float]]) -> dict[str, InterviewAnswer]:
+    """One reading a question, even where nothing is given."""
+    return {
+        question.id: InterviewAnswer(
+            question.id,
+            np.array([shares.get(question.id, [1 / len(question.options)] * len(question.options))]),
+        )
+        for question in map_questions()
+    }
+
+
+def test_map_items_are_coded_as_those_of_people() -> None:
+    first, last = [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]
+    found = map_values(
+        answers(
+            {
+                "happiness": first,  # very happy: more self-expressive
+                "national-pride": first,  # very proud: more traditional
+                "importance-god": [0.0] * 9 + [1.0],  # very important: more traditional
+                "homosexuality": [0.0] * 9 + [1.0],  # always justifiable: more self-expressive
+                CHILD[0]: [1.0, 0.0],
+                CHILD[1]: [1.0, 0.0],
+                CHILD[2]: [0.0, 1.0],
+                CHILD[3]: [0.0, 1.0],
+            }
+        )
+    )[0]
+    least = map_values(answers({"happiness": last, "national-pride": last}))[0]
+    places = {name: k for k, name in enumerate(MAP_ITEMS)}
+    assert found[places["happiness"]] > least[places["happiness"]]
+    assert found[places["national-pride"]] < least[places["national-pride"]]
+    assert found[places["importance-god"]] == -9.0
+    assert found[places["homosexuality"]] == 9.0
+    assert found[9] == 2.0  # both of the first mentioned, none of the last
+    assert found[8] == pytest.approx(2.0)  # even odds: 1/6 + 2 * 4/6 + 3 * 1/6
+
+
+def test_post_materialism_is_that_of_people_who_choose_twice() -> None:
+    odds = np.array([0.4, 0.3, 0.2, 0.1])
+    rng = np.random.default_rng(0)
+    # Two choices without replacement with these odds: the two smallest of exponential waiting times (Luce's model).
+    order = np.argsort(rng.exponential(size=(200_000, 4)) / odds, axis=1)
+    simulated = post_materialism(order[:, 0] + 1, order[:, 1] + 1).mean()
+    found = map_values(answers({AIMS.id: odds.tolist()}))[0, 8]
+    assert found == pytest.approx(simulated, abs=0.005)
+    assert map_values(answers({AIMS.id: [0.5, 0.0, 0.5, 0.0]}))[0, 8] == pytest.approx(1.0, abs=1e-6)
+    assert np.isfinite(map_values(answers({AIMS.id: [1.0, 0.0, 0.0, 0.0]}))[0, 8])
+
+
+def test_places_are_linear_in_the_items() -> None:
+    coefficients = [(0.0, 0.0)] * 10
+    coefficients[9] = (1.0, 0.0)  # autonomy alone, on the secular-rational axis
+    axes = MapAxes(means=(0.0,) * 10, deviations=(2.0,) * 10, coefficients=tuple(coefficients))
+    named = {CHILD[0]: [1.0, 0.0], CHILD[1]: [1.0, 0.0], CHILD[2]: [0.0, 1.0], CHILD[3]: [0.0, 1.0]}
+    # 2 / 2 deviations, rescaled: 1.61 - 0.01 and 0.38.
+    assert map_places(axes, answers(named))[0].tolist() == pytest.approx([1.60, 0.38])
+
+
+class Mute(Voices):
+    """Answers everything evenly."""
+
+    def _logprob(self, request: ScoringRequest) -> float:
+        return -1.0
+
+
+def test_an_agent_is_placed_where_its_answers_are() -> None:
+    axes = MapAxes(means=(0.0,) * 10, deviations=(1.0,) * 10, coefficients=((0.1, 0.1),) * 10)
+    expected = map_places(axes, answers({}))[0]
+    theirs = dict(
+        zip(("secular_rational", "self_expression"), np.add(expected, [3.0, 4.0]).tolist(), strict=True)
+    )
+    people = PEOPLE.model_copy(
+        update={
+            "culture_map": {name: Figure(value=value, source="made up") for name, value in theirs.items()}
+        }
+    )
+    [base] = evaluate_culture(Mute(), CULTURE, people, {"base": None}, [], CONFIG, axes=axes).voices
+    assert base.place["self_expression"].estimate == pytest.approx(expected[1])
+    assert base.map_distance is not None
+    assert base.map_distance.estimate == pytest.approx(5.0)
