@@ -31,11 +31,13 @@ from agents.models.protocol import LanguageModel
 from agents.prompts import PromptSet
 from agents.survey.codebook import Item
 from agents.survey.distance import wasserstein
-from agents.survey.profile import MAP_AXES, CultureProfile, MapAxes
+from agents.survey.profile import HOFSTEDE_DIMENSIONS, MAP_AXES, CultureProfile, MapAxes
+from agents.survey.scores import HofstedeConstants, hofstede_scores
 from agents.values import SCHWARTZ_VALUES
 from negotiation.errors import ConfigurationError, CultureError
 
-PORTRAITS_FILE = Path(__file__).parent / "data" / "survey" / "portraits.yaml"
+_SURVEY = Path(__file__).parent / "data" / "survey"
+PORTRAITS_FILE, VSM_FILE = _SURVEY / "portraits.yaml", _SURVEY / "vsm.yaml"
 
 
 class EvaluationConfig(BaseModel):
@@ -46,6 +48,9 @@ class EvaluationConfig(BaseModel):
     interview: InterviewConfig = Field(default_factory=InterviewConfig, description="how questions are put")
     resamples: int = Field(default=2000, ge=100, description="bootstrap resamples of each interval")
     seed: int = Field(default=0, ge=0, description="of the orders of options and of the resampling")
+    hofstede: HofstedeConstants = Field(
+        default_factory=HofstedeConstants, description="constants that the people's dimensions were made with"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,9 @@ class VoiceEvaluation:
         place: by axis of the culture map, where the file of profiles brings the axes; intervals over readings.
         map_distance: Euclidean distance from the people's place on the map, in its units; lower is nearer. None without axes or
             the people's place.
+        hofstede: by dimension, in points, where the people's are known; intervals over readings.
+        hofstede_distance: mean over the six dimensions of the absolute difference from the people's, in points; lower is nearer.
+            None if theirs are not known.
         value_correlation: Pearson correlation of ``values`` with the people's, its interval over readings; None if theirs
             are not known, or the agent answers all portraits alike.
     """
@@ -91,6 +99,8 @@ class VoiceEvaluation:
     value_correlation: Interval | None
     place: dict[str, Interval] = field(default_factory=dict)
     map_distance: Interval | None = None
+    hofstede: dict[str, Interval] = field(default_factory=dict)
+    hofstede_distance: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +136,25 @@ def portraits() -> tuple[SurveyQuestion, ...]:
             places,
         )
         for name in SCHWARTZ_VALUES
+    )
+
+
+@lru_cache(maxsize=1)
+def vsm_questions() -> tuple[SurveyQuestion, ...]:
+    """The Values Survey Module's questions m01 to m24; options in code order, 1 to 5.
+
+    >>> len(vsm_questions()), vsm_questions()[19].options[0]
+    (24, 'never')
+    """
+    tree = yaml.safe_load(VSM_FILE.read_text(encoding="utf-8"))
+    return tuple(
+        SurveyQuestion(
+            f"vsm-m{number:02d}",
+            entry["asks"],
+            tuple(tree["options"][entry["options"]]),
+            (1.0, 2.0, 3.0, 4.0, 5.0),
+        )
+        for number, entry in enumerate(tree["questions"], start=1)
     )
 
 
@@ -173,6 +202,8 @@ def evaluate_culture(
     questions = {question.id: question for question in [*map(question_of, asked), *portraits()]}
     if axes is not None:
         questions |= {question.id: question for question in map_questions()}
+    if people.hofstede:
+        questions |= {question.id: question for question in vsm_questions()}
     evaluated: list[VoiceEvaluation] = []
     own: NDArray[np.float64] | None = None
     for voice, adapter in voices.items():
@@ -220,6 +251,7 @@ def _voice(
     compared = len(items) > 0 and own is not None and voice != "own"
     expected = np.stack([_expected(answers[portrait.id]) for portrait in portraits()], axis=1)
     place, map_distance = _place(answers, people, axes, rng, config.resamples)
+    hofstede, hofstede_distance = _hofstede(answers, people, rng, config)
     return VoiceEvaluation(
         voice=voice,
         items=items,
@@ -229,6 +261,8 @@ def _voice(
         value_correlation=_value_correlation(expected, people, rng, config.resamples),
         place=place,
         map_distance=map_distance,
+        hofstede=hofstede,
+        hofstede_distance=hofstede_distance,
     )
 
 
@@ -252,6 +286,29 @@ def _place(
         return away
 
     return place, bootstrap(found, rng, statistic=distances, resamples=resamples)
+
+
+def _hofstede(
+    answers: Mapping[str, InterviewAnswer],
+    people: CultureProfile,
+    rng: np.random.Generator,
+    config: EvaluationConfig,
+) -> tuple[dict[str, Interval], Interval | None]:
+    if not people.hofstede:
+        return {}, None
+    means = np.stack([_expected(answers[question.id]) for question in vsm_questions()], axis=1)
+    scores = hofstede_scores(means, config.hofstede)
+    theirs = np.array([people.hofstede[name].value for name in HOFSTEDE_DIMENSIONS])
+
+    def distances(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+        away: NDArray[np.float64] = np.abs(drawn.mean(axis=1) - theirs).mean(axis=-1)
+        return away
+
+    points = {
+        name: bootstrap(scores[:, k], rng, resamples=config.resamples)
+        for k, name in enumerate(HOFSTEDE_DIMENSIONS)
+    }
+    return points, bootstrap(scores, rng, statistic=distances, resamples=config.resamples)
 
 
 def _expected(answer: InterviewAnswer) -> NDArray[np.float64]:

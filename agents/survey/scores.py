@@ -261,14 +261,25 @@ def hofstede_figures(
     """
     if not _answered(answers, sample):
         return {}
+    means, influence = weighted_means(answers, sample)
+    scores = hofstede_scores(means, constants)
+    return figures(HOFSTEDE_DIMENSIONS, scores, influence @ _vsm_formula(), sample, source)
+
+
+def hofstede_scores(means: NDArray[np.float64], constants: HofstedeConstants) -> NDArray[np.float64]:
+    """The six dimensions (..., 6), in points and the order of ``HOFSTEDE_DIMENSIONS``, of mean answers (..., 24)."""
+    added = np.array([getattr(constants, name) for name in HOFSTEDE_DIMENSIONS])
+    scores: NDArray[np.float64] = means @ _vsm_formula() + added
+    return scores
+
+
+def _vsm_formula() -> NDArray[np.float64]:
     formula = np.zeros((24, len(HOFSTEDE_DIMENSIONS)))
     for place, name in enumerate(HOFSTEDE_DIMENSIONS):
         for factor, plus, minus in VSM_FORMULAS[name]:
             formula[plus - 1, place] += factor
             formula[minus - 1, place] -= factor
-    means, influence = weighted_means(answers, sample)
-    added = np.array([getattr(constants, name) for name in HOFSTEDE_DIMENSIONS])
-    return figures(HOFSTEDE_DIMENSIONS, means @ formula + added, influence @ formula, sample, source)
+    return formula
 
 
 def _answered(values: NDArray[np.float64], sample: Sample) -> bool:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from agents.cultures import Culture
-from agents.evaluation import EvaluationConfig, evaluate_culture, portraits, schwartz_scores
+from agents.evaluation import EvaluationConfig, evaluate_culture, portraits, schwartz_scores, vsm_questions
 from agents.interview import InterviewAnswer, InterviewConfig, question_of
 from agents.map_placement import AIMS, CHILD, map_places, map_questions, map_values
 from agents.models.protocol import Generation, GenerationRequest, Score, ScoringRequest
 from agents.survey.codebook import get_item
 from agents.survey.layouts import MAP_ITEMS
-from agents.survey.profile import AnswerShares, CultureProfile, Figure, MapAxes
+from agents.survey.profile import HOFSTEDE_DIMENSIONS, AnswerShares, CultureProfile, Figure, MapAxes
 from agents.survey.scores import post_materialism
 from agents.values import SCHWARTZ_VALUES
 from negotiation.errors import ConfigurationError, CultureError
@@ -201,3 +201,29 @@ def test_an_agent_is_placed_where_its_answers_are() -> None:
     assert base.place["self_expression"].estimate == pytest.approx(expected[1])
     assert base.map_distance is not None
     assert base.map_distance.estimate == pytest.approx(5.0)
+
+
+class Worker(Voices):
+    """Answers every question of the module in the middle, but m02 with its first option and m07 with its last."""
+
+    def _logprob(self, request: ScoringRequest) -> float:
+        for number, question in enumerate(vsm_questions(), start=1):
+            if question.text in request.messages[1].content:
+                wanted = {2: 0, 7: 4}.get(number, 2)
+                return 0.0 if request.text == question.options[wanted] else -50.0
+        return super()._logprob(request)
+
+
+def test_hofstedes_dimensions_by_hand() -> None:
+    people = PEOPLE.model_copy(
+        update={"hofstede": {name: Figure(value=0.0, source="made up") for name in HOFSTEDE_DIMENSIONS}}
+    )
+    [base] = evaluate_culture(Worker(), CULTURE, people, {"base": None}, [], CONFIG).voices
+    # Power distance is 35 (m07 - m02) + 25 (m20 - m23); all else lies in the middle.
+    assert base.hofstede["PDI"].estimate == pytest.approx(35 * (5 - 1), abs=1e-6)
+    assert base.hofstede["UAI"].estimate == pytest.approx(0.0, abs=1e-6)
+    assert base.hofstede_distance is not None
+    assert base.hofstede_distance.estimate == pytest.approx(140 / 6, abs=1e-6)
+    [plain] = evaluate_culture(Worker(), CULTURE, PEOPLE, {"base": None}, [], CONFIG).voices
+    assert plain.hofstede == {}
+    assert plain.hofstede_distance is None
