@@ -29,6 +29,8 @@ Topics, not rows, are split into training and validation.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -155,6 +157,28 @@ def load_corpus(
         training=tuple(example for example in unique if example.topic_id not in out),
         validation=tuple(example for example in unique if example.topic_id in out),
     )
+
+
+def prompt_fingerprint(prompts: PromptSet | None = None) -> str:
+    """SHA-256 of the prompts of all tasks for one made-up case: a model speaks well only in answer to those it was trained on.
+
+    Args:
+        prompts: the prompt set; the default one if None.
+    """
+    prompts = prompts or PromptSet.load()
+    culture = Culture("here", "Here", "a place.")
+    own = [WeightedGuideline(0.75, "A", "why", "what"), WeightedGuideline(0.25, "B", "")]
+    opponents = [("There", own[:1])]
+    dialogues = [
+        prompts.position(culture, "Question?", 100),
+        prompts.first_guideline(culture, "Question?", "Position."),
+        *(prompts.candidate(culture, "Question?", opponents, own, kind) for kind in get_args(CandidateKind)),
+        prompts.weights(culture, "Question?", own, 100),
+        prompts.consensus(culture, "Question?", "Position.", opponents, own, 100),
+    ]
+    texts = [message.content for dialogue in dialogues for message in dialogue]
+    texts.append(prompts.reply("A", "why", "what"))
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
 
 def unmixed(weights: Mapping[str, float]) -> dict[str, float]:

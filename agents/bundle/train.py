@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from agents.bundle.config import BundleConfig
-from agents.bundle.corpus import Corpus, Example, load_corpus
+from agents.bundle.corpus import Corpus, Example, load_corpus, prompt_fingerprint
 from agents.bundle.optimise import OptimiserConfig, Progress, Trainer
 from agents.bundle.tokenize import TokenRow, encode, load_tokenizer, train_tokenizer
 from agents.cultures import load_cultures
@@ -64,6 +64,7 @@ def train_bundle(config: BundleConfig, listener: Listener = lambda stage, progre
     export(config, base, tokenizer)
     figures = measure(config.out, corpus, samples=config.samples, seed=config.seed)
     figures["training_s"] = _seconds(config.work)
+    figures["prompts"] = prompt_fingerprint()
     figures["session_s"] = time.monotonic() - began
     write_card(config, corpus, figures)
     return figures
