@@ -46,7 +46,10 @@ class SpeakingConfig(BaseModel):
 
     temperature: float = Field(default=0.8, ge=0.0, le=2.0, description="sampling temperature; 0 is greedy")
     top_p: float = Field(
-        default=0.95, gt=0.0, le=1.0, description="sample from the likeliest tokens of this mass"
+        default=1.0,
+        gt=0.0,
+        le=1.0,
+        description="sample from the likeliest tokens of this mass; below 1 replies repeat common phrases more often",
     )
     statement_words: int = Field(
         default=100,

@@ -194,11 +194,11 @@ TrainingSize = Annotated[
     typer.Option("--size", metavar="SIZE", help="small (3.7 million parameters, default) or large."),
 ]
 TrainingTokens = Annotated[
-    int | None, typer.Option("--tokens", help="Tokens that the base is trained on (default 80 million).")
+    int | None, typer.Option("--tokens", help="Tokens that the base is trained on (default 62 million).")
 ]
 AdapterTokens = Annotated[
     int | None,
-    typer.Option("--adapter-tokens", help="Tokens that each adapter is trained on (default 1 million)."),
+    typer.Option("--adapter-tokens", help="Tokens that each adapter is trained on (default 400,000)."),
 ]
 TrainingDevice = Annotated[
     str | None, typer.Option("--device", metavar="DEVICE", help="auto (default), cpu or cuda.")

@@ -40,9 +40,9 @@ class BundleConfig(BaseModel):
     out: Path = Field(description="folder that receives the finished model, its adapters and the model card")
     size: Literal["small", "large"] = Field(default="small", description="shape of the decoder")
     tokens: int = Field(
-        default=80_000_000, gt=0, description="tokens the base is trained on, prompts and padding included"
+        default=62_000_000, gt=0, description="tokens the base is trained on, prompts and padding included"
     )
-    adapter_tokens: int = Field(default=1_000_000, gt=0, description="tokens each adapter is trained on")
+    adapter_tokens: int = Field(default=400_000, gt=0, description="tokens each adapter is trained on")
     adapter_rank: int = Field(default=8, ge=1, description="rank of the LoRA adapters")
     batch_tokens: int = Field(default=16_384, gt=0, description="tokens in a step")
     validation_share: float = Field(

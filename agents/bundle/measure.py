@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from agents.bundle.corpus import TASKS, Corpus, Example, on_topic
 from agents.bundle.tokenize import END, load_tokenizer
+from agents.culture_agent import SpeakingConfig
 from agents.cultures import load_cultures
 from agents.models.config import TransformersConfig
 from agents.models.protocol import Generation, GenerationRequest, ScoringRequest
@@ -98,16 +99,24 @@ def adapter_losses(
 def guideline_figures(
     model: TransformersModel, bundle: Path, corpus: Corpus, samples: int, rng: np.random.Generator
 ) -> dict[str, float]:
-    """Guidelines written at temperature 0.8 for held-out topics, each by its culture's adapter, and the published ones beside.
+    """Guidelines written as agents speak (temperature 0.8) for held-out topics, each by its culture's adapter, and the published ones beside.
 
     ``well_formed`` is before any retry; ``on_topic`` is chance at 0.5; ``copied`` is the share of texts with a run of more
     than ``COPY_TOKENS`` tokens that also stands in a training answer.
     """
+    speaking = SpeakingConfig()
     prompts = [example for example in corpus.validation if example.task == "candidate"]
     chosen = [prompts[index] for index in rng.permutation(len(prompts))[:samples]]
     replies = model.generate(
         [
-            GenerationRequest(example.messages, 384, 0.8, 0.95, int(rng.integers(2**31)), example.culture)
+            GenerationRequest(
+                example.messages,
+                speaking.guideline_tokens,
+                speaking.temperature,
+                speaking.top_p,
+                int(rng.integers(2**31)),
+                example.culture,
+            )
             for example in chosen
         ]
     )

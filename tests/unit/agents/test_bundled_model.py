@@ -73,7 +73,7 @@ def test_it_writes_guidelines() -> None:
             prompts.first_guideline(culture, topic.text, "We hold that both sides have a point."),
             384,
             0.8,
-            0.95,
+            1.0,
             int(rng.integers(2**31)),
             culture.id,
         )
