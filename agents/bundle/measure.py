@@ -99,7 +99,8 @@ def adapter_losses(
 def guideline_figures(
     model: TransformersModel, bundle: Path, corpus: Corpus, samples: int, rng: np.random.Generator
 ) -> dict[str, float]:
-    """Guidelines written as agents speak (temperature 0.8) for held-out topics, each by its culture's adapter, and the published ones beside.
+    """Guidelines written as agents speak (temperature 0.8), each by its culture's adapter, and the published ones beside.
+
 
     ``well_formed`` is before any retry; ``on_topic`` is chance at 0.5; ``copied`` is the share of texts with a run of more
     than ``COPY_TOKENS`` tokens that also stands in a training answer.
