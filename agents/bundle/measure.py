@@ -101,7 +101,6 @@ def guideline_figures(
 ) -> dict[str, float]:
     """Guidelines written as agents speak (temperature 0.8), each by its culture's adapter, and the published ones beside.
 
-
     ``well_formed`` is before any retry; ``on_topic`` is chance at 0.5; ``copied`` is the share of texts with a run of more
     than ``COPY_TOKENS`` tokens that also stands in a training answer.
     """
