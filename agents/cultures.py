@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from agents.faults import faults_of
 from agents.values import ValueProfile
 from negotiation.errors import CultureError
 
@@ -114,11 +115,7 @@ def read_cultures(path: Path) -> tuple[Culture, ...]:
     try:
         cultures = tuple(entry.culture() for entry in _ENTRIES.validate_python(tree))
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}"
-            for fault in error.errors()
-        )
-        raise CultureError(f"cultures {path}: {faults}") from error
+        raise CultureError(f"cultures {path}: {faults_of(error, 'file')}") from error
     _check_distinct(path, cultures)
     return cultures
 

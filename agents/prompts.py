@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from agents.faults import faults_of
 from agents.models.protocol import Message
 from negotiation.errors import ConfigurationError, GameError
 
@@ -125,12 +126,7 @@ class PromptSet(BaseModel):
     @model_validator(mode="after")
     def _check_fields(self) -> Self:
         for name, expected in TEMPLATE_FIELDS.items():
-            found = _fields(name, self._template(name))
-            if found != expected:
-                raise ValueError(
-                    f"template {name!r} uses the fields {_listed(found)} and is given {_listed(expected)};"
-                    " use exactly those"
-                )
+            check_template(name, self._template(name), expected)
         return self
 
     @classmethod
@@ -160,11 +156,7 @@ class PromptSet(BaseModel):
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(str(part) for part in fault['loc']) or 'templates'}: {fault['msg']}"
-                for fault in error.errors()
-            )
-            raise ConfigurationError(f"prompts {source}: {faults}") from error
+            raise ConfigurationError(f"prompts {source}: {faults_of(error, 'templates')}") from error
 
     def speaker(self, culture: Culture) -> Message:
         """The system message: who speaks, and what its people answered where the culture brings that."""
@@ -383,12 +375,16 @@ def _segments(template: str) -> tuple[tuple[str, str | None], ...]:
     return tuple(segments)
 
 
-def _fields(name: str, template: str) -> frozenset[str]:
-    """The fields that a template uses; raises ValueError naming the template if it cannot be read."""
+def check_template(name: str, template: str, expected: frozenset[str]) -> None:
+    """Raise ValueError naming the template unless it can be read and uses exactly the expected fields."""
     try:
-        return template_fields(template)
+        found = template_fields(template)
     except ValueError as error:
         raise ValueError(f"template {name!r}: {error}") from error
+    if found != expected:
+        raise ValueError(
+            f"template {name!r} uses the fields {_listed(found)} and is given {_listed(expected)}; use exactly those"
+        )
 
 
 def _listed(fields: frozenset[str]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from agents.faults import faults_of
 from negotiation.errors import CultureError
 
 ITEMS_FILE = Path(__file__).parents[1] / "data" / "survey" / "items.yaml"
@@ -186,11 +187,7 @@ def load_items(path: Path = ITEMS_FILE) -> tuple[Item, ...]:
     try:
         items = tuple(entry.item() for entry in _ENTRIES.validate_python(tree))
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc']) or 'item'}: {fault['msg']}"
-            for fault in error.errors()
-        )
-        raise CultureError(f"items {path}: {faults}") from error
+        raise CultureError(f"items {path}: {faults_of(error, 'item')}") from error
     _check_distinct(path, items)
     return items
 

@@ -9,6 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from agents.faults import faults_of
 from agents.values import SCHWARTZ_VALUES, ValueProfile
 from negotiation.errors import CultureError
 
@@ -174,11 +175,7 @@ def _read(path: Path) -> _ProfileFile:
     except OSError as error:
         raise CultureError(f"profiles {path}: {error.strerror}; give a readable JSON file") from error
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}"
-            for fault in error.errors()
-        )
-        raise CultureError(f"profiles {path}: {faults}") from error
+        raise CultureError(f"profiles {path}: {faults_of(error, 'file')}") from error
 
 
 def _all_or_none(field: str, figures: Mapping[str, Figure], names: tuple[str, ...]) -> None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from agents.faults import faults_of
 from agents.models.protocol import Message
-from agents.prompts import fill_template, one_line, template_fields
+from agents.prompts import check_template, fill_template, one_line
 from agents.survey.codebook import Item
 from negotiation.errors import ConfigurationError
 
@@ -59,15 +60,7 @@ class VoicePrompts(BaseModel):
         for name, expected in TEMPLATE_FIELDS.items():
             value = getattr(self, name)
             for template in (value,) if isinstance(value, str) else value:
-                try:
-                    found = template_fields(template)
-                except ValueError as error:
-                    raise ValueError(f"template {name!r}: {error}") from error
-                if found != expected:
-                    raise ValueError(
-                        f"template {name!r} uses the fields {_listed(found)} and is given {_listed(expected)};"
-                        " use exactly those"
-                    )
+                check_template(name, template, expected)
         return self
 
     @classmethod
@@ -91,11 +84,7 @@ class VoicePrompts(BaseModel):
         except (UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigurationError(f"prompts {source}: not UTF-8 YAML: {error}") from error
         except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(str(part) for part in fault['loc']) or 'templates'}: {fault['msg']}"
-                for fault in error.errors()
-            )
-            raise ConfigurationError(f"prompts {source}: {faults}") from error
+            raise ConfigurationError(f"prompts {source}: {faults_of(error, 'templates')}") from error
 
     def rewriting(self, culture: Culture, item: Item, option: int, max_words: int) -> tuple[Message, Message]:
         """Ask for an open question and an answer that expresses one option (by its place)."""
@@ -147,7 +136,3 @@ def _joined(options: Sequence[str]) -> str:
 
 def _fill(template: str, fields: Mapping[str, str]) -> str:
     return fill_template(template, {name: one_line(text) for name, text in fields.items()})
-
-
-def _listed(fields: frozenset[str]) -> str:
-    return ", ".join(sorted(fields)) or "none"
