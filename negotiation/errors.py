@@ -4,7 +4,9 @@
     ├── ConfigurationError (ValueError)     a setting, flag or file field is wrong
     │   ├── CultureError                    unknown culture, or one twice; a survey or profiles file that cannot be used
     │   ├── TopicError                      empty or too long topic, malformed topics file
-    │   └── ModelError                      missing folder, adapter for another base, bad reply limits
+    │   ├── ModelError                      missing folder, adapter for another base, bad reply limits
+    │   ├── TargetError                     a value vector of the wrong length or outside [-1, 1]
+    │   └── TextError                       a text that is empty, or longer than a model takes
     ├── GameError (ValueError)              payoffs or pools that make no game (shape, NaN)
     ├── SolverError (RuntimeError)          a solver that cannot answer this game
     ├── EmbeddingError (ValueError)         an embedder returned NaN, zero or wrongly shaped vectors
@@ -38,6 +40,14 @@ class TopicError(ConfigurationError):
 
 class ModelError(ConfigurationError):
     """A model or adapter that cannot be loaded as configured."""
+
+
+class TargetError(ConfigurationError):
+    """A value vector or shift of the wrong length, not finite, or outside its range."""
+
+
+class TextError(ConfigurationError):
+    """A text that is empty, or longer than a model takes."""
 
 
 class GameError(ConcordatError, ValueError):

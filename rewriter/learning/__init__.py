@@ -1,0 +1,1 @@
+"""Training of the rewriter: losses, advantages, policies and the loops that use them."""
