@@ -33,7 +33,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -144,19 +144,34 @@ def load_corpus(
     missing = {"method", "culture_a", "topic_id", "topic", "initial_a", "turns"} - set(rows[0])
     if missing:
         raise ConfigurationError(f"data {path}: lacks the columns {', '.join(sorted(missing))}")
-    topics = sorted({int(row["topic_id"]) for row in rows})
-    held_out = np.random.default_rng(seed).permutation(topics)[
-        : max(1, round(validation_share * len(topics)))
-    ]
+    out = held_out_topics((int(row["topic_id"]) for row in rows), validation_share, seed)
     kept = _guidelines_on_topic(rows, embed)
     unique = dict.fromkeys(
         example for row in rows for example in _row_examples(row, kept, prompts or PromptSet.load())
     )
-    out = set(held_out.tolist())
     return Corpus(
         training=tuple(example for example in unique if example.topic_id not in out),
         validation=tuple(example for example in unique if example.topic_id in out),
     )
+
+
+def held_out_topics(topic_ids: Iterable[int], share: float = 0.1, seed: int = 0) -> frozenset[int]:
+    """The topics that nothing is trained on: with the defaults, those that the bundled model has not seen.
+
+    Whatever is trained on texts of the same topics (detector, rewriter) leaves out the same ones, so that held-out means
+    unseen by all of them.
+
+    Args:
+        topic_ids: of all rows, in any order and number.
+        share: of the topics to hold out, in (0, 1); at least one is.
+        seed: of the choice.
+
+    >>> sorted(held_out_topics([3, 1, 2, 3], share=0.3))
+    [3]
+    """
+    topics = sorted(set(topic_ids))
+    drawn = np.random.default_rng(seed).permutation(topics)[: max(1, round(share * len(topics)))]
+    return frozenset(drawn.tolist())
 
 
 def prompt_fingerprint(prompts: PromptSet | None = None) -> str:
