@@ -7,7 +7,8 @@ WORK/
 ├── train/            Ray Train's: checkpoints (safetensors and JSON) and their index
 ├── events.jsonl      the learning curve, worker groups, checkpoints
 ├── tensorboard/      the same curve, where tensorboardX is installed
-└── figures.json      what came of it; there once all is done
+├── figures.json      what came of it; there once all is done
+└── .lock             held (by the kernel) while a process trains here
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from agents.tuning.curves import Curves, has_board, read_events
 from agents.tuning.dialogues import TrainingPair, read_pairs
 from cluster.config import ResourcesConfig
 from cluster.ray_backend import QUIET_THREADS, connect, share
-from cluster.runfolder import differences, write_atomically
+from cluster.runfolder import differences, hold, write_atomically
 from cluster.signals import own_signals
 from cluster.training_config import CultureTrainingConfig
 from negotiation.errors import ConcordatError, RunError
@@ -83,10 +84,19 @@ def train_culture(
 
     Raises:
         ConfigurationError: if text or model cannot be used.
+        RunInUseError: if another process trains in the work folder.
         RunError: if the work folder is of another training, the cluster has no room, or workers kept dying.
     """
     pairs = read_pairs(config.data, config.culture)
     work = config.work.resolve()
+    with hold(work, "--work"):
+        return _train_culture(config, work, pairs, told, address)
+
+
+def _train_culture(
+    config: CultureTrainingConfig, work: Path, pairs: Sequence[TrainingPair], told: Told, address: str | None
+) -> dict[str, Any]:
+    """What is left to do in a work folder that this process holds."""
     _enter(work, config, pairs)
     finished = work / "figures.json"
     if finished.is_file() and (config.out / "adapter_config.json").is_file():
@@ -121,7 +131,6 @@ def _enter(work: Path, config: CultureTrainingConfig, pairs: Sequence[TrainingPa
                     f"{work} was begun with other settings; go on with those, or choose another --work:\n  {shown}"
                 )
             return
-        work.mkdir(parents=True, exist_ok=True)
         write_atomically(file, f"{json.dumps(settings, indent=1)}\n".encode())
     except (OSError, ValueError) as error:
         raise RunError(f"work folder {work} cannot be used ({error}); choose another --work") from error

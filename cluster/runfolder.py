@@ -279,6 +279,29 @@ class RunFolder:
         write_atomically(self.path / name, f"{text}\n".encode())
 
 
+@contextlib.contextmanager
+def hold(path: Path, flag: str) -> Iterator[None]:
+    """Keep a work folder to this process for the time of a block, by the lock that runs have; it is made if it is not there.
+
+    Args:
+        path: the folder.
+        flag: that names another folder, for messages.
+
+    Raises:
+        RunInUseError: if another process holds it.
+        RunError: if it cannot be made, or is on a file system without locks.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = _take_lock(path / ".lock", flag)
+    except OSError as error:
+        raise RunError(f"work folder {path} cannot be used ({error}); choose another {flag}") from error
+    try:
+        yield
+    finally:
+        os.close(lock)  # which releases it
+
+
 def now() -> str:
     """The time in UTC to the millisecond, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -337,7 +360,7 @@ def _drop_partial_line(path: Path) -> None:
             write_atomically(path, content[: content.rfind(b"\n") + 1])
 
 
-def _take_lock(path: Path) -> int:
+def _take_lock(path: Path, flag: str = "--out") -> int:
     """Take the lock file for this process and write into it who holds it.
 
     The kernel drops the lock with the process, however that ends, so a file left by a dead process is no
@@ -354,7 +377,7 @@ def _take_lock(path: Path) -> int:
                 f"cannot lock {path}: {error.strerror}; put the run on a file system with locks"
             ) from error
         raise RunInUseError(
-            f"{path.parent} is in use by {holder}; wait for it, or choose another --out"
+            f"{path.parent} is in use by {holder}; wait for it, or choose another {flag}"
         ) from error
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {now()}\n".encode(), 0)

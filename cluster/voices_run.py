@@ -20,6 +20,7 @@ from agents.voices.rows import Answered
 from agents.voices.slices import SlicedModel
 from agents.voices.storage import VoicesFolder, VoicesSummary
 from agents.voices.writers import ModelWriter, TemplateWriter, Writer
+from cluster.runfolder import hold
 from negotiation.errors import CultureError
 
 Told = Callable[[VoicesSummary, int], None]
@@ -85,19 +86,22 @@ def make_voices(job: VoicesJob, told: Told = lambda summary, items: None) -> Voi
     """Make whatever chunks the folder lacks.
 
     Raises:
+        RunInUseError: if another process is making text in the folder.
         RunError: if the folder is of other text or cannot be written, or actors were lost.
         ModelError: if a model cannot be loaded as configured, or a prompt does not fit it.
         ModelServerError: if a model is out of reach.
     """
     prompts = VoicePrompts.load()
+    # Before the lock, which would put a file into a folder of something else.
     folder = VoicesFolder(job.out, job.culture, job.answered, job.config, prompts)
-    if folder.pending:
-        with _voices(job, prompts) as (writer, judge):
-            maker = VoiceMaker(job.culture, writer, judge, job.config, prompts)
-            for number in folder.pending:
-                folder.write(number, maker.make(folder.chunks[number]))
-                told(folder.summary(), len(job.answered))
-    return folder.summary()
+    with hold(job.out, "--out"):
+        if folder.pending:
+            with _voices(job, prompts) as (writer, judge):
+                maker = VoiceMaker(job.culture, writer, judge, job.config, prompts)
+                for number in folder.pending:
+                    folder.write(number, maker.make(folder.chunks[number]))
+                    told(folder.summary(), len(job.answered))
+        return folder.summary()
 
 
 @contextmanager

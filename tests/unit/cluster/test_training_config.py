@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 
 from agents.survey.codebook import load_items
 from agents.survey.profile import AnswerShares, CultureProfile, save_profiles
+from cluster.runfolder import hold
 from cluster.training import _event_line
 from cluster.training_config import BUNDLED_RATE, culture_training_config
 from cluster.voices_run import VoicesJob, answers_of, make_voices
-from negotiation.errors import ConfigurationError, CultureError
+from negotiation.errors import ConfigurationError, CultureError, RunError, RunInUseError
 
 FLAGS: dict[str, Any] = {"culture": "Confucian", "data": Path("text")}
 
@@ -110,3 +112,29 @@ def test_text_is_told_of_chunk_by_chunk_and_not_made_again(tmp_path: Path) -> No
     assert first.kept == 15
     assert make_voices(job, lambda summary, items: told.append((0, 0))) == first
     assert len(told) == 3
+
+
+def test_one_process_at_a_time_makes_text_or_trains_in_a_folder(tmp_path: Path) -> None:
+    from agents.voices.config import VoicesConfig
+    from cluster.culture_training import train_culture
+
+    culture, answered = answers_of("confucian", profile(tmp_path, 3))
+    job = VoicesJob(culture, answered, tmp_path / "text", VoicesConfig(pairs=3))
+    make_voices(job)
+    settings = culture_training_config(FLAGS | {"data": tmp_path / "text", "work": tmp_path / "work"})
+    message = f"in use by process {os.getpid()} on .* or choose another "
+    with hold(tmp_path / "text", "--out"), hold(tmp_path / "work", "--work"):
+        with pytest.raises(RunInUseError, match=f"{message}--out"):
+            make_voices(job)
+        with pytest.raises(RunInUseError, match=f"{message}--work"):
+            train_culture(settings)
+    assert make_voices(job).kept == 9  # let go again
+
+
+def test_a_work_folder_that_cannot_be_made_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with (
+        pytest.raises(RunError, match=r"work folder .*file/work cannot be used .* choose another --work"),
+        hold(tmp_path / "file" / "work", "--work"),
+    ):
+        pass
