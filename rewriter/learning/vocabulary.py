@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.models.protocol import Finish
-from rewriter.vocabulary import RewriteRequest
+from rewriter.vocabulary import RewriteRequest, check_text
 
 Weights = Mapping[str, NDArray[np.floating[Any]]]
 """The tensors of an adapter by parameter name."""
@@ -71,6 +71,109 @@ class Reward:
     def finite(self) -> bool:
         """Whether every part is a number."""
         return all(math.isfinite(part) for part in self.parts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class StepFigures:
+    """What a step of GRPO did, over all workers.
+
+    Attributes:
+        step: steps done, this one included; the skipped count too.
+        skipped: a reward was not finite, or the loss was not; nothing was learned.
+        loss: of the step's updates, mean; None if skipped, as the other figures of the loss.
+        kl: nats a token to the reference; None too if beta is 0.
+        entropy: nats a token of the policy.
+        ratio: mean ratio of probabilities, policy over proximal policy.
+        clipped: share of tokens whose ratio was clipped.
+        importance: mean truncated weight of tokens, proximal over sampling policy.
+        gradient_norm: before clipping, mean over updates.
+        learning_rate: of the step.
+        tokens: trained in this step: completion tokens that went through a backward pass.
+        trained: the same since the beginning.
+        rewards: mean by part, before weighting, of what is finite.
+        length: mean tokens of a completion.
+        finished: share of completions that ended their turn.
+        copied: share of completions that repeat their source.
+        collapsed: share of completions that are blank, degenerate or far from their source's length.
+        idle: share of groups in which all completions have the same advantage, so that nothing is learned.
+        skips: steps skipped since the beginning.
+    """
+
+    step: int
+    skipped: bool
+    loss: float | None
+    kl: float | None
+    entropy: float | None
+    ratio: float | None
+    clipped: float | None
+    importance: float | None
+    gradient_norm: float | None
+    learning_rate: float
+    tokens: int
+    trained: int
+    rewards: Mapping[str, float]
+    length: float
+    finished: float
+    copied: float
+    collapsed: float
+    idle: float
+    skips: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairFigures:
+    """What a step of SFT, DPO or SimPO did, over all workers.
+
+    Attributes:
+        step: steps done, this one included.
+        loss: nats a token for SFT, nats a pair else; None if it was not finite: the step was skipped.
+        margin: mean scaled difference of chosen and rejected, the argument of the sigmoid; None for SFT.
+        accuracy: share of pairs with a margin above 0; None for SFT.
+        gradient_norm: before clipping; None if skipped.
+        learning_rate: of the step.
+        tokens: trained in this step: answer tokens that went through a backward pass.
+        trained: the same since the beginning.
+        skips: steps skipped since the beginning.
+    """
+
+    step: int
+    loss: float | None
+    margin: float | None
+    accuracy: float | None
+    gradient_norm: float | None
+    learning_rate: float
+    tokens: int
+    trained: int
+    skips: int
+
+    @property
+    def skipped(self) -> bool:
+        """Whether nothing was learned."""
+        return self.loss is None
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisedRow:
+    """A rewriting to be learned."""
+
+    request: RewriteRequest
+    answer: str
+
+    def __post_init__(self) -> None:
+        check_text(self.answer, "the answer")
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceRow:
+    """Two rewritings for one request, of which one is better."""
+
+    request: RewriteRequest
+    chosen: str
+    rejected: str
+
+    def __post_init__(self) -> None:
+        check_text(self.chosen, "the chosen rewriting")
+        check_text(self.rejected, "the rejected rewriting")
 
 
 class RolloutWriter(Protocol):
