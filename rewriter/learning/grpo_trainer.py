@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class GRPOTrainer:
         crew: the workers; one if None. Each gives its own share of a step's groups, whole groups each.
 
     Attributes:
-        step_number: steps done, the skipped too; also the version of the weights.
+        steps_done: steps done, the skipped too; also the version of the weights.
         trained: tokens that went through backward passes, of all workers.
         skips: steps skipped.
     """
@@ -58,7 +59,7 @@ class GRPOTrainer:
         self._policy, self._config = policy, config
         self._updater = Updater(policy, config, crew)
         self._crew = self._updater.crew
-        self.step_number = 0
+        self.steps_done = 0
         self.trained = 0
         self.skips = 0
 
@@ -66,7 +67,7 @@ class GRPOTrainer:
     def done(self) -> bool:
         """Whether all steps are done, or the budget is spent."""
         budget = self._config.budget
-        return self.step_number >= self._config.steps or (budget is not None and self.trained >= budget)
+        return self.steps_done >= self._config.steps or (budget is not None and self.trained >= budget)
 
     def step(self, completions: Sequence[Completion], rewards: Sequence[Reward]) -> StepFigures:
         """Learn from a step's completions. Every worker must call it.
@@ -88,17 +89,17 @@ class GRPOTrainer:
                 f"a step has {len(completions)} completions and {len(rewards)} rewards at worker {self._crew.rank};"
                 " give each worker completions, and one reward each"
             )
-        rate = self._config.rate(min(self.step_number, self._config.steps - 1))
+        rate = self._config.rate(min(self.steps_done, self._config.steps - 1))
         advantages = np.zeros(len(completions))
         sums: _Sums | None = None
         if infinite:
             _log.warning(
-                "step %d: %d rewards are not finite; the step is skipped", self.step_number + 1, infinite
+                "step %d: %d rewards are not finite; the step is skipped", self.steps_done + 1, infinite
             )
         else:
             advantages = self._advantages(completions, rewards)
             sums = self._learn(completions, advantages, rate)
-        self.step_number += 1
+        self.steps_done += 1
         return self._figures(completions, rewards, advantages, sums, rate)
 
     def _advantages(
@@ -121,13 +122,13 @@ class GRPOTrainer:
         config, sums = self._config, _Sums()
         proximal = self._proximal(completions)
         for epoch in range(config.epochs):
-            order = np.random.default_rng([config.seed, self.step_number, epoch, self._crew.rank])
+            order = np.random.default_rng([config.seed, self.steps_done, epoch, self._crew.rank])
             for places in self._minibatches(completions, order):
                 norm = self._update(completions, advantages, places, proximal, rate, sums)
                 if norm is None:
                     _log.warning(
                         "step %d: the gradient is not finite; the rest of the step is skipped",
-                        self.step_number + 1,
+                        self.steps_done + 1,
                     )
                     return None
                 sums.norms.append(norm)
@@ -142,7 +143,7 @@ class GRPOTrainer:
         if count == 1:
             return [list(range(len(completions)))]
         shuffled = [list(groups.values())[place] for place in order.permutation(len(groups))]
-        return [sorted(sum(shuffled[start::count], [])) for start in range(count)]
+        return [sorted(chain.from_iterable(shuffled[start::count])) for start in range(count)]
 
     def _proximal(self, completions: Sequence[Completion]) -> list[Tensor] | None:
         """Log-probabilities of each completion's tokens before the step's first update; None if there is one update only:
@@ -153,7 +154,7 @@ class GRPOTrainer:
         places = list(range(len(completions)))
         found: dict[int, Tensor] = {}
         for part in self._passes(completions, places):
-            scored = self._policy.scored(part).split(part.lengths)
+            scored = torch.split(self._policy.scored(part), list(part.lengths))
             found |= dict(zip(part.places, scored, strict=True))
         return [found[place] for place in places]
 
@@ -257,7 +258,7 @@ class GRPOTrainer:
             (None,) * 5 if skipped else (mean / max(1.0, tokens) for mean in means)
         )
         return StepFigures(
-            step=self.step_number,
+            step=self.steps_done,
             skipped=skipped,
             loss=None if skipped else loss / updates,
             kl=kl if self._config.beta else None,
@@ -284,7 +285,7 @@ class GRPOTrainer:
 
     def save(self, folder: Path) -> None:
         """Write parameters, optimiser state and counters; random numbers are a function of seed and step."""
-        self._updater.save(folder, {"step": self.step_number, "trained": self.trained, "skips": self.skips})
+        self._updater.save(folder, {"step": self.steps_done, "trained": self.trained, "skips": self.skips})
 
     def load(self, folder: Path) -> None:
         """Go on from a saved state.
@@ -293,6 +294,6 @@ class GRPOTrainer:
             RecordError: if it is damaged, or of another training.
         """
         index = self._updater.load(folder, ("step", "trained", "skips"))
-        self.step_number, self.trained, self.skips = (
+        self.steps_done, self.trained, self.skips = (
             int(index[name]) for name in ("step", "trained", "skips")
         )
