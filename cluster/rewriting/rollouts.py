@@ -1,0 +1,83 @@
+"""Rollout actors: each holds a policy, takes the adapter's weights from the object store and writes completions.
+
+The actor is a shell round a ``RolloutWriter``; it adds a name, the version of what it holds, and the time it took.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from rewriter.learning.vocabulary import Completion, RolloutWriter, Weights
+from rewriter.vocabulary import RewriteRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of one call.
+
+    Attributes:
+        completions: a group's together, groups in the order they were asked for.
+        seconds: that the call took, at least 0.
+        load_seconds: that it took to take new weights, at least 0; not part of ``seconds``.
+    """
+
+    completions: tuple[Completion, ...]
+    seconds: float
+    load_seconds: float
+
+
+class RolloutActor:
+    """Writes completions.
+
+    The writer is made at the first call and not at birth: an error then is an answer like any other. Each call brings the
+    weights it is to be written with, so that it can be repeated by an actor that was started again, or by another one.
+
+    Args:
+        label: for the dashboard.
+        make: makes the writer.
+    """
+
+    def __init__(self, label: str, make: Callable[[], RolloutWriter]) -> None:
+        self._label = label
+        self._make = make
+        self._version: int | None = None
+
+    def __repr__(self) -> str:
+        return self._label
+
+    @cached_property
+    def _writer(self) -> RolloutWriter:
+        return self._make()
+
+    def ready(self) -> str:
+        """Load whatever is needed; who this is."""
+        _ = self._writer
+        return self._label
+
+    def write(
+        self,
+        version: int,
+        weights: Weights,
+        requests: Sequence[tuple[int, RewriteRequest]],
+        size: int,
+        seed: int,
+    ) -> Written:
+        """``size`` completions for each (group, request), by these weights.
+
+        Args:
+            version: of the weights; weights that are held already are not taken again.
+            weights: of the adapter.
+            requests: groups.
+            size: completions of a group.
+            seed: the completions are a function of weights and seed.
+        """
+        began = time.perf_counter()
+        if version != self._version:
+            self._writer.load(version, weights)
+            self._version = version
+        loaded = time.perf_counter()
+        completions = self._writer.write(requests, size, seed)
+        return Written(tuple(completions), time.perf_counter() - loaded, loaded - began)
