@@ -138,8 +138,7 @@ class MiniLMEncoder:
     def __init__(
         self, device: str = "auto", num_threads: int | None = None, folder: Path | None = None
     ) -> None:
-        folder = _minilm_folder() if folder is None else folder
-        _check_weights(folder / "model.safetensors")
+        folder = checked_minilm_folder(folder)
         import torch
         from transformers import AutoModel, AutoTokenizer
 
@@ -222,6 +221,17 @@ def load_embedder(
     if name.lower() in (MINILM, MINILM_NAME.lower()):
         return SentenceEmbedder(MiniLMEncoder(device, num_threads), cache_size)
     return SentenceEmbedder(SentenceTransformerEncoder(name, device, num_threads), cache_size)
+
+
+def checked_minilm_folder(folder: Path | None = None) -> Path:
+    """The folder of all-MiniLM-L6-v2, the package's if None, once its weights were found to be the pinned ones.
+
+    Raises:
+        ModelError: if the package is missing or its weights are not the pinned ones.
+    """
+    folder = _minilm_folder() if folder is None else folder
+    _check_weights(folder / "model.safetensors")
+    return folder
 
 
 def _minilm_folder() -> Path:
