@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,13 +61,16 @@ class Curves:
 
     def add(self, progress: Progress) -> None:
         """One point."""
-        values = asdict(progress)
-        self._append("progress", values)
+        self.point(asdict(progress), ("loss", "validation_loss", "learning_rate", "tokens_per_s"))
+
+    def point(self, values: Mapping[str, Any], drawn: Iterable[str]) -> None:
+        """One point of any numbers, ``step`` and ``loss`` among them; those of ``drawn`` go to TensorBoard, where known."""
+        self._append("progress", dict(values))
         if self._board is None:
             return
-        for name in ("loss", "validation_loss", "learning_rate", "tokens_per_s"):
+        for name in drawn:
             if values[name] is not None:
-                self._board.add_scalar(name, values[name], progress.step)
+                self._board.add_scalar(name, values[name], values["step"])
         self._board.flush()
 
     def saved(self, step: int) -> None:
