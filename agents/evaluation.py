@@ -31,8 +31,8 @@ from agents.models.protocol import LanguageModel
 from agents.prompts import PromptSet
 from agents.survey.codebook import Item
 from agents.survey.distance import wasserstein
-from agents.survey.profile import HOFSTEDE_DIMENSIONS, MAP_AXES, CultureProfile, MapAxes
-from agents.survey.scores import HofstedeConstants, hofstede_scores
+from agents.survey.profile import HOFSTEDE_DIMENSIONS, MAP_AXES, CultureProfile, HofstedeConstants, MapAxes
+from agents.survey.scores import hofstede_scores
 from agents.values import SCHWARTZ_VALUES
 from negotiation.errors import ConfigurationError, CultureError
 
@@ -49,7 +49,8 @@ class EvaluationConfig(BaseModel):
     resamples: int = Field(default=2000, ge=100, description="bootstrap resamples of each interval")
     seed: int = Field(default=0, ge=0, description="of the orders of options and of the resampling")
     hofstede: HofstedeConstants = Field(
-        default_factory=HofstedeConstants, description="constants that the people's dimensions were made with"
+        default_factory=HofstedeConstants,
+        description="constants that the people's dimensions were made with; on the command line, those kept with the profiles",
     )
 
 

@@ -175,6 +175,7 @@ def _culture_profile(
     out: flags.ProfilesOut,
     countries: flags.Countries = None,
     unweighted: flags.Unweighted = False,
+    vsm_constants: flags.VsmConstants = None,
     json: flags.Json = False,
 ) -> None:
     """Read a survey file of your own to profiles of its countries and of the regions.
@@ -185,7 +186,7 @@ def _culture_profile(
     """
     from cluster.culture.profiling import profile
 
-    raise typer.Exit(profile(survey, out, countries or [], not unweighted, context.obj))
+    raise typer.Exit(profile(survey, out, countries or [], not unweighted, vsm_constants or [], context.obj))
 
 
 def run_command(arguments: Sequence[str]) -> int:

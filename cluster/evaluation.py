@@ -16,7 +16,7 @@ from agents.cultures import get_culture
 from agents.evaluation import CultureEvaluation, EvaluationConfig, evaluate_culture
 from agents.models.config import BundledConfig, ModelConfig, load_model, parse_model_argument
 from agents.survey.codebook import Item, get_item, load_items
-from agents.survey.profile import CultureProfile, MapAxes, load_axes, load_profiles
+from agents.survey.profile import CultureProfile, MapAxes, load_axes, load_profiles, load_vsm_constants
 from cluster.arguments import adapter_of_flag
 from cluster.console import OK, Output
 from cluster.settings import validate
@@ -132,6 +132,7 @@ def evaluate_cultures(flags: Mapping[str, Any], output: Output) -> int:
         output.side_console.print(f"{culture}: asked", highlight=False)
 
     axes = None if config.profiles is None else load_axes(config.profiles)
+    config = with_constants(config)
     found = run_evaluation(config, cultures, people, items, axes, told)
     tree = {
         "cultures": [asdict(evaluation) for evaluation in found],
@@ -148,6 +149,17 @@ def evaluate_cultures(flags: Mapping[str, Any], output: Output) -> int:
         if config.out is not None:
             output.table_console.print(f"Kept: {config.out}", soft_wrap=True, highlight=False, markup=False)
     return OK
+
+
+def with_constants(config: EvaluateConfig) -> EvaluateConfig:
+    """With the constants that are in the profiles' Hofstede dimensions, unless others were asked for."""
+    if config.profiles is None or "hofstede" in config.evaluation.model_fields_set:
+        return config
+    constants = load_vsm_constants(config.profiles)
+    if constants is None:
+        return config
+    evaluation = config.evaluation.model_copy(update={"hofstede": constants})
+    return config.model_copy(update={"evaluation": evaluation})
 
 
 def run_evaluation(

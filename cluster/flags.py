@@ -176,6 +176,15 @@ Countries = Annotated[
     ),
 ]
 Unweighted = Annotated[bool, typer.Option("--unweighted", help="Count each respondent once.")]
+VsmConstants = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--vsm-constants",
+        metavar="PDI=N [IDV=N ...]",
+        help="Constants to add to Hofstede's dimensions of a VSM 2013 file, whose manual leaves them to you (default: 0);"
+        " they are kept with the profiles.",
+    ),
+]
 
 TrainingData = Annotated[
     Path,

@@ -17,10 +17,10 @@ from agents.survey.codebook import Item, load_items
 from agents.survey.countries import find_country
 from agents.survey.decode import map_answers, options_of, schwartz_answers, vsm_answers
 from agents.survey.distributions import Sample, answer_shares, mean_of_figures, mean_of_shares
-from agents.survey.profile import AnswerShares, CultureProfile, Figure, MapAxes
+from agents.survey.profile import AnswerShares, CultureProfile, Figure, HofstedeConstants, MapAxes
 from agents.survey.readers import Progress, Responses, read_responses
 from agents.survey.readers_opinions import Opinion, is_opinions, read_opinions
-from agents.survey.scores import HofstedeConstants, fit_culture_map, hofstede_figures, schwartz_figures
+from agents.survey.scores import fit_culture_map, hofstede_figures, schwartz_figures
 from agents.values import SCHWARTZ_VALUES
 from negotiation.errors import CultureError
 

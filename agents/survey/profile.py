@@ -135,24 +135,55 @@ class MapAxes(BaseModel):
     coefficients: tuple[tuple[float, float], ...] = Field(min_length=10, max_length=10)
 
 
+class HofstedeConstants(BaseModel):
+    """What is added to each dimension to anchor a sample's figures; the manual leaves the choice to the researcher."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    PDI: float = Field(default=0.0, allow_inf_nan=False, description="added to power distance")
+    IDV: float = Field(default=0.0, allow_inf_nan=False, description="added to individualism")
+    MAS: float = Field(default=0.0, allow_inf_nan=False, description="added to masculinity")
+    UAI: float = Field(default=0.0, allow_inf_nan=False, description="added to uncertainty avoidance")
+    LTO: float = Field(default=0.0, allow_inf_nan=False, description="added to long-term orientation")
+    IVR: float = Field(default=0.0, allow_inf_nan=False, description="added to indulgence")
+
+
 class _ProfileFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     version: int = Field(ge=1, le=1)
     profiles: list[CultureProfile]
     axes: MapAxes | None = None
+    vsm_constants: HofstedeConstants | None = None
 
 
-def save_profiles(profiles: Mapping[str, CultureProfile], path: Path, axes: MapAxes | None = None) -> None:
-    """Write profiles as JSON, in the order given, with the axes that their places on the map were computed by."""
-    tree = _ProfileFile(version=1, profiles=list(profiles.values()), axes=axes)
-    without = {"axes"} if axes is None else None
+def save_profiles(
+    profiles: Mapping[str, CultureProfile],
+    path: Path,
+    axes: MapAxes | None = None,
+    vsm_constants: HofstedeConstants | None = None,
+) -> None:
+    """Write profiles as JSON, in the order given.
+
+    Args:
+        profiles: by culture.
+        path: file to write.
+        axes: that their places on the map were computed by, if there are such.
+        vsm_constants: that are in their Hofstede dimensions, if there are such.
+    """
+    tree = _ProfileFile(version=1, profiles=list(profiles.values()), axes=axes, vsm_constants=vsm_constants)
+    without = {name for name in ("axes", "vsm_constants") if getattr(tree, name) is None}
     path.write_text(tree.model_dump_json(indent=1, exclude=without) + "\n", encoding="utf-8")
 
 
 def load_axes(path: Path) -> MapAxes | None:
     """The axes that a file of profiles brings, or None if it has none; errors as in ``load_profiles``."""
     return _read(path).axes
+
+
+def load_vsm_constants(path: Path) -> HofstedeConstants | None:
+    """The constants in a file's Hofstede dimensions, or None if it names none; errors as in ``load_profiles``."""
+    return _read(path).vsm_constants
 
 
 def load_profiles(path: Path) -> dict[str, CultureProfile]:

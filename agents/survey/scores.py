@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from agents.survey.distributions import Sample, figures, weighted_means
-from agents.survey.profile import HOFSTEDE_DIMENSIONS, MAP_AXES, Figure, MapAxes
+from agents.survey.profile import HOFSTEDE_DIMENSIONS, MAP_AXES, Figure, HofstedeConstants, MapAxes
 from agents.values import SCHWARTZ_VALUES
 from negotiation.errors import CultureError
 
@@ -45,19 +44,6 @@ VSM_FORMULAS: dict[str, tuple[tuple[float, int, int], ...]] = {
     "IVR": ((35, 12, 11), (40, 17, 16)),
 }
 """By dimension: (factor, a, b) for factor * (mean of item a - mean of item b); VSM 2013 manual (Hofstede and Minkov 2013)."""
-
-
-class HofstedeConstants(BaseModel):
-    """What is added to each dimension to anchor a sample's figures; the manual leaves the choice to the researcher."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    PDI: float = Field(default=0.0, allow_inf_nan=False, description="added to power distance")
-    IDV: float = Field(default=0.0, allow_inf_nan=False, description="added to individualism")
-    MAS: float = Field(default=0.0, allow_inf_nan=False, description="added to masculinity")
-    UAI: float = Field(default=0.0, allow_inf_nan=False, description="added to uncertainty avoidance")
-    LTO: float = Field(default=0.0, allow_inf_nan=False, description="added to long-term orientation")
-    IVR: float = Field(default=0.0, allow_inf_nan=False, description="added to indulgence")
 
 
 def person_values(answers: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -257,13 +243,18 @@ def hofstede_figures(
         answers: (n, 24) of the VSM 2013 in the order m01..m24, 1 to 5, NaN for no answer.
         sample: weights and clusters (n,).
         constants: added to the dimensions.
-        source: survey and years.
+        source: survey and years; a constant other than 0 is put behind it.
     """
     if not _answered(answers, sample):
         return {}
     means, influence = weighted_means(answers, sample)
     scores = hofstede_scores(means, constants)
-    return figures(HOFSTEDE_DIMENSIONS, scores, influence @ _vsm_formula(), sample, source)
+    found = figures(HOFSTEDE_DIMENSIONS, scores, influence @ _vsm_formula(), sample, source)
+    added = {name: getattr(constants, name) for name in HOFSTEDE_DIMENSIONS if getattr(constants, name)}
+    return found | {
+        name: found[name].model_copy(update={"source": f"{source}, constant {constant:+g}"})
+        for name, constant in added.items()
+    }
 
 
 def hofstede_scores(means: NDArray[np.float64], constants: HofstedeConstants) -> NDArray[np.float64]:

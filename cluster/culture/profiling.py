@@ -7,24 +7,31 @@ from pathlib import Path
 
 from agents.cultures import load_cultures
 from agents.survey.build import SurveySettings, build_profiles
-from agents.survey.profile import CultureProfile, MapAxes, save_profiles
+from agents.survey.profile import HOFSTEDE_DIMENSIONS, CultureProfile, MapAxes, save_profiles
 from cluster.console import OK, Output
 from cluster.settings import validate
-from negotiation.errors import ConfigurationError
+from negotiation.errors import ConfigurationError, CultureError
 
 
-def profile(survey: Path, out: Path, countries: Sequence[str], weighted: bool, output: Output) -> int:
+def profile(
+    survey: Path,
+    out: Path,
+    countries: Sequence[str],
+    weighted: bool,
+    vsm_constants: Sequence[str],
+    output: Output,
+) -> int:
     """Read, keep, and tell what was found.
 
     Raises:
-        CultureError: if the file cannot be read as a survey, naming line or row.
-        ConfigurationError: if ``out`` cannot be written.
+        CultureError: if the file cannot be read as a survey, naming line or row, or constants are given for Hofstede's dimensions
+            and it has none.
+        ConfigurationError: if ``out`` cannot be written, or a constant is no DIMENSION=NUMBER.
     """
     from rich.progress import Progress
 
-    settings = validate(
-        SurveySettings, {"countries": tuple(countries), "weighted": weighted}, "settings (flags)"
-    )
+    tree = {"countries": tuple(countries), "weighted": weighted, "hofstede": _constants(vsm_constants)}
+    settings = validate(SurveySettings, tree, "settings (flags)")
     axes: list[MapAxes] = []
     with Progress(console=output.side_console, transient=True) as bars:
         bar = bars.add_task("", total=1.0)
@@ -34,9 +41,15 @@ def profile(survey: Path, out: Path, countries: Sequence[str], weighted: bool, o
             progress=lambda what, share: bars.update(bar, description=what, completed=share),
             axes_told=axes.append,
         )
+    dimensioned = any(one.hofstede for one in found.values())
+    if vsm_constants and not dimensioned:
+        raise CultureError(
+            f"--vsm-constants: survey {survey} has no answers to the Values Survey Module, so nothing to add them to;"
+            " leave the flag out"
+        )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        save_profiles(found, out, *axes)
+        save_profiles(found, out, next(iter(axes), None), settings.hofstede if dimensioned else None)
     except OSError as error:
         raise ConfigurationError(f"--out {out}: {error.strerror}; name a file that can be written") from error
     if output.as_json:
@@ -44,6 +57,20 @@ def profile(survey: Path, out: Path, countries: Sequence[str], weighted: bool, o
     else:
         _print(found, out, output)
     return OK
+
+
+def _constants(given: Sequence[str]) -> dict[str, str]:
+    """Constants by dimension out of texts DIMENSION=NUMBER."""
+    constants: dict[str, str] = {}
+    for text in given:
+        name, equals, number = text.partition("=")
+        if not equals or name not in HOFSTEDE_DIMENSIONS or name in constants:
+            raise ConfigurationError(
+                f"--vsm-constants {text}: give DIMENSION=NUMBER, once for each of {', '.join(HOFSTEDE_DIMENSIONS)}"
+                " that is to have one"
+            )
+        constants[name] = number
+    return constants
 
 
 def _counts(found: CultureProfile) -> dict[str, int | bool]:

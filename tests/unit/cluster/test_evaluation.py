@@ -15,9 +15,18 @@ from pydantic import ValidationError
 import cluster.evaluation as evaluation
 from agents.evaluation import CultureEvaluation, EvaluationConfig
 from agents.models.config import TransformersConfig
-from agents.survey.profile import AnswerShares, CultureProfile, save_profiles
+from agents.survey.layouts import VSM_ITEMS
+from agents.survey.profile import (
+    AnswerShares,
+    CultureProfile,
+    HofstedeConstants,
+    load_profiles,
+    load_vsm_constants,
+    save_profiles,
+)
 from cluster.cli import run_command
-from cluster.evaluation import EvaluateConfig, settings_of_evaluation
+from cluster.evaluation import EvaluateConfig, settings_of_evaluation, with_constants
+from tests.unit.agents.survey.survey_files import Cell, wave7, write_table
 from tests.unit.agents.test_evaluation import Voices
 
 
@@ -133,6 +142,43 @@ def test_a_survey_file_becomes_profiles(tmp_path: Path, capsys: pytest.CaptureFi
     assert "no respondents of SWE" in capsys.readouterr().err
     assert run_command(["culture", "profile", str(survey), "--out", str(out)]) == 0
     assert capsys.readouterr().out.splitlines()[1].split() == ["confucian", "1", "1", "-", "-", "-"]
+
+
+def test_constants_of_hofstedes_dimensions_are_kept_with_the_profiles(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    survey, out = tmp_path / "vsm.csv", tmp_path / "profiles.json"
+    columns: dict[str, list[Cell]] = {"country": ["Japan", "JP"], **{name: [3, 3] for name in VSM_ITEMS}}
+    write_table(survey, columns)
+    profile = ["culture", "profile", str(survey), "--out", str(out), "--json"]
+    assert run_command([*profile, "--vsm-constants", "PDI=12.5", "IVR=-4"]) == 0
+    japan = load_profiles(out)["JPN"].hofstede
+    assert {name: figure.value for name, figure in japan.items() if figure.value} == {"PDI": 12.5, "IVR": -4}
+    assert japan["IVR"].source.endswith(", constant -4")
+    constants = HofstedeConstants(PDI=12.5, IVR=-4)
+    assert load_vsm_constants(out) == constants
+    config = EvaluateConfig(cultures=("confucian",), profiles=out)
+    assert with_constants(config).evaluation.hofstede == constants
+    other = config.model_copy(update={"evaluation": EvaluationConfig(hofstede=HofstedeConstants(PDI=1))})
+    assert with_constants(other) == other
+    assert run_command(profile) == 0
+    assert load_vsm_constants(out) == HofstedeConstants()
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("wrong", [["PDI"], ["XYZ=1"], ["PDI=1", "PDI=2"], ["PDI=high"]])
+def test_a_constant_that_is_none_is_told_of(
+    wrong: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    survey, out = tmp_path / "wave7.csv", tmp_path / "profiles.json"
+    write_table(survey, wave7(["JPN", "JPN"], Q57=[1, 2]))
+    command = ["culture", "profile", str(survey), "--out", str(out), "--vsm-constants"]
+    assert run_command([*command, *wrong]) == 2
+    told = capsys.readouterr().err
+    assert "--vsm-constants" in told or "hofstede.PDI" in told
+    assert run_command([*command, "PDI=1"]) == 2
+    assert "no answers to the Values Survey Module" in " ".join(capsys.readouterr().err.split())
+    assert not out.exists()
 
 
 def test_a_stopped_command_still_writes_its_object(

@@ -23,10 +23,10 @@ from agents.survey.profile import (
     AnswerShares,
     CultureProfile,
     Figure,
+    HofstedeConstants,
     load_profiles,
     save_profiles,
 )
-from agents.survey.scores import HofstedeConstants
 from agents.values import SCHWARTZ_VALUES
 from negotiation.errors import CultureError
 from tests.unit.agents.survey.survey_files import Cell, wave7, write_table
@@ -141,8 +141,9 @@ def test_a_vsm_file_gives_hofstedes_dimensions(tmp_path: Path) -> None:
     path = write_table(tmp_path / "f.csv", columns)
     found = build_profiles(path, SurveySettings(hofstede=HofstedeConstants(PDI=10)))["SWE"]
     assert found.hofstede["PDI"] == Figure(
-        value=45, standard_error=0, source="Values Survey Module 2013, unweighted"
+        value=45, standard_error=0, source="Values Survey Module 2013, unweighted, constant +10"
     )
+    assert found.hofstede["IDV"].source == "Values Survey Module 2013, unweighted"
 
 
 MAP7 = ("Q46", "Q57", "Q45", "Q209", "Q164", "Q182", "Q184", "Q254")

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from agents.survey.distributions import Sample
+from agents.survey.profile import HofstedeConstants
 from agents.survey.scores import (
     MAP_VARIABLES,
-    HofstedeConstants,
     fit_culture_map,
     hofstede_figures,
     person_values,
