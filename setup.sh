@@ -1,18 +1,25 @@
 #!/usr/bin/env bash
-# Makes .venv and installs Concordat into it: ./setup.sh [cpu|gpu] [dev]. Running it again brings it up to date.
-#   cpu (default)  torch without CUDA        gpu  torch with CUDA        dev  what the tests and checks need as well
+# Makes .venv and installs Concordat into it: ./setup.sh [cpu|gpu] [dev] [train] [survey]. Running it again brings it up to date.
+#   cpu (default)  torch without CUDA
+#   gpu            torch with CUDA
+#   dev            what the tests and checks need as well
+#   train          learning curves of trainings in TensorBoard
+#   survey         survey files of SPSS
 set -euo pipefail
 cd "$(dirname "$0")"
 
 build=cpu
-extras=plot
+base=plot
+more=
 for word in "$@"; do
   case "$word" in
     cpu | gpu) build=$word ;;
-    dev) extras=dev ;;
-    *) echo "setup.sh: unknown word '$word'; use cpu or gpu, and dev" >&2; exit 2 ;;
+    dev) base=dev ;;
+    train | survey) more=$more,$word ;;
+    *) echo "setup.sh: unknown word '$word'; use cpu or gpu, and any of dev, train and survey" >&2; exit 2 ;;
   esac
 done
+extras=$base$more
 
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
