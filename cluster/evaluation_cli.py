@@ -10,7 +10,7 @@ import typer
 from cluster import flags
 
 evaluate_app = typer.Typer(
-    no_args_is_help=True, help="Measure agents against their people.", rich_markup_mode="rich"
+    no_args_is_help=True, help="Measure agents and rewriters.", rich_markup_mode="rich"
 )
 
 _Items = Annotated[
@@ -52,6 +52,80 @@ _Actors = Annotated[
     int | None,
     typer.Option("--actors", help="Ray actors that share the questions (default: one a GPU, else one)."),
 ]
+
+
+_LabelledData = Annotated[
+    Path, typer.Option("--data", metavar="DIR", help="Folder that holds value_labels.parquet.")
+]
+_RewriterAdapters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--adapter",
+        metavar="NAME=PATH",
+        help="An adapter under the name of its method; the same name again: another training of it, averaged.",
+    ),
+]
+_Requests = Annotated[
+    int | None, typer.Option("--requests", help="Rewritings asked of each adapter (default 200).")
+]
+_Temperature = Annotated[
+    float | None, typer.Option("--temperature", help="Of sampling (default 0: the likeliest token).")
+]
+_MaxTokens = Annotated[int | None, typer.Option("--max-tokens", help="Bound on a reply (default 160).")]
+_Detector = Annotated[
+    str | None,
+    typer.Option(
+        "--detector", metavar="NAME", help="Reads values: bundled (default), a folder, or model:MODEL."
+    ),
+]
+_ConsistencyJudge = Annotated[
+    str | None,
+    typer.Option(
+        "--judge", metavar="NAME", help="Compares with the source: bundled (default), or nli:MODEL."
+    ),
+]
+_Work = Annotated[
+    Path | None,
+    typer.Option(
+        "--work", metavar="DIR", help="Keeps readings of the data for the next time (default runs/rewriter)."
+    ),
+]
+_RewriterOut = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Keep figures, tables, a picture and the replies here."),
+]
+
+
+@evaluate_app.command("rewriter")
+def _evaluate_rewriter(
+    context: typer.Context,
+    data: _LabelledData,
+    adapter: _RewriterAdapters = None,
+    model: flags.Model = None,
+    requests: _Requests = None,
+    temperature: _Temperature = None,
+    max_tokens: _MaxTokens = None,
+    detector: _Detector = None,
+    judge: _ConsistencyJudge = None,
+    seed: flags.TrainingSeed = None,
+    work: _Work = None,
+    out: _RewriterOut = None,
+    serial: flags.Serial = False,
+    actors: _Actors = None,
+    address: flags.Address = None,
+    json: flags.Json = False,
+) -> None:
+    """Measure how well adapters move texts to asked values and keep what they say.
+
+    On topics that nothing was trained on: consistency both ways, distance to the target, the share of joint success (JSR), \
+drift of values that were to stay, copies and collapses, by size of the movement, with intervals over topics; by a second \
+detector too. The model without adapter, copying and retrieval are measured beside.
+
+    [bold]Example[/bold]: concordat evaluate rewriter --data published --adapter sft=runs/sft --adapter grpo=runs/grpo
+    """
+    from cluster.rewriting.evaluation import evaluate_rewriters, settings_of_evaluation
+
+    raise typer.Exit(evaluate_rewriters(settings_of_evaluation(context.params), context.obj))
 
 
 @evaluate_app.command("culture")

@@ -1,0 +1,156 @@
+"""The evaluation of rewriters as tables: on the terminal, as CSV and as LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from agents.intervals import Interval
+from rewriter.evaluation.measures import MEASURES, SUCCESS_CONSISTENCY, SUCCESS_L2
+from rewriter.evaluation.summary import Row
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from cluster.rewriting.evaluation import RewriterEvaluation
+
+TITLES = {
+    "consistency": "consistency",
+    "forward": "forward",
+    "backward": "backward",
+    "l2": "L2",
+    "cosine": "cosine",
+    "success": "JSR",
+    "progress": "progress",
+    "drift": "drift",
+    "copied": "copied",
+    "collapsed": "collapsed",
+    "cut": "cut",
+    "second_l2": "L2 (2nd)",
+    "second_progress": "progress (2nd)",
+    "second_success": "JSR (2nd)",
+}
+"""Heading of each measure."""
+
+_LATEX = str.maketrans(
+    {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
+
+FIRST = ("consistency", "l2", "cosine", "success", "progress", "drift")
+SECOND = (
+    "forward",
+    "backward",
+    "copied",
+    "collapsed",
+    "cut",
+    "second_l2",
+    "second_progress",
+    "second_success",
+)
+
+
+def rich_tables(found: RewriterEvaluation) -> list[Table | str]:
+    """What the terminal shows: two tables over all requests, one by size, and the differences in JSR."""
+    overall = [row for row in found.rows if row.sizes is None]
+    shown = [name for name in SECOND if any(name in row.figures for row in overall)]
+    tables: list[Table | str] = [
+        _by_method(overall, FIRST),
+        _by_method(overall, shown),
+        _by_size(found.rows),
+    ]
+    lines = [
+        f"{one.method} less {one.other}: {one.interval}, p = {one.p_value:.3f}"
+        for one in found.differences
+        if one.measure == "success"
+    ]
+    if lines:
+        tables.append("Differences in JSR on the same requests:\n" + "\n".join(lines))
+    blank = [f"{row.method} {row.blank}" for row in overall if row.blank]
+    if blank:
+        tables.append(f"Requests without a reply, of {overall[0].requests}: {', '.join(blank)}")
+    tables.append(
+        f"JSR: share with L2 below {SUCCESS_L2:g} and consistency above {SUCCESS_CONSISTENCY:g}."
+        " 95% intervals over topics. 2nd: by a second detector. copy, retrieve: references, no methods."
+    )
+    return tables
+
+
+def csv_table(rows: Sequence[Row]) -> str:
+    """One line a method, size and measure, with the interval.
+
+    Lower and upper bounds of sizes are blank for all requests.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        [
+            "method",
+            "size_low",
+            "size_high",
+            "requests",
+            "blank",
+            "measure",
+            "estimate",
+            "low",
+            "high",
+            "topics",
+        ]
+    )
+    for row in rows:
+        low, high = ("", "") if row.sizes is None else row.sizes
+        for name, interval in row.figures.items():
+            figures = [f"{number:.6g}" for number in (interval.estimate, interval.low, interval.high)]
+            writer.writerow([row.method, low, high, row.requests, row.blank, name, *figures, interval.units])
+    return text.getvalue()
+
+
+def latex_table(rows: Sequence[Row]) -> str:
+    """A table for the package ``booktabs``: all methods over all requests, intervals small and below."""
+    overall = [row for row in rows if row.sizes is None]
+    names = [name for name in MEASURES if any(name in row.figures for row in overall)]
+    head = " & ".join(["method", *(TITLES[name] for name in names)])
+    lines = [rf"\begin{{tabular}}{{l{'r' * len(names)}}}", r"\toprule", rf"{head} \\", r"\midrule"]
+    for row in overall:
+        method = row.method.translate(_LATEX)
+        cells = [_number(row.figures.get(name)) for name in names]
+        lines.append(" & ".join([method, *cells]) + r" \\")
+        small = [rf"{{\scriptsize {_range(row.figures.get(name))}}}" for name in names]
+        lines.append(" & ".join(["", *small]) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    return "\n".join(lines) + "\n"
+
+
+def _by_method(rows: Sequence[Row], names: Sequence[str]) -> Table:
+    from rich.table import Table
+
+    table = Table("method", *(TITLES[name] for name in names), box=None, pad_edge=False)
+    for row in rows:
+        cells = [f"{_number(row.figures.get(name))}\n{_range(row.figures.get(name))}" for name in names]
+        table.add_row(row.method, *cells)
+    return table
+
+
+def _by_size(rows: Sequence[Row]) -> Table:
+    from rich.table import Table
+
+    bins = list(dict.fromkeys(row.sizes for row in rows if row.sizes is not None))
+    heads = [f"{title} {low:g}-{high:g}" for title in ("JSR", "consistency") for low, high in bins]
+    table = Table("movement", *heads, box=None, pad_edge=False)
+    for method in dict.fromkeys(row.method for row in rows):
+        found = {row.sizes: row.figures for row in rows if row.method == method}
+        cells = [
+            _number(found.get(sizes, {}).get(name)) for name in ("success", "consistency") for sizes in bins
+        ]
+        table.add_row(method, *cells)
+    return table
+
+
+def _number(interval: Interval | None) -> str:
+    return "-" if interval is None else f"{interval.estimate:.3f}"
+
+
+def _range(interval: Interval | None) -> str:
+    return "" if interval is None else f"{interval.low:.2f}..{interval.high:.2f}"

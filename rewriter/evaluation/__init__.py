@@ -1,0 +1,1 @@
+"""How well rewriters do: measures of a rewriting, references to set them beside, intervals over topics."""

@@ -1,0 +1,172 @@
+"""Supervised pairs by rule: a source, and a text on the same topic that keeps much of it and has other values.
+
+- *real*: two units on one topic that are near in meaning;
+- *constructed*: a unit with one or two of its sentences exchanged for, or joined by, sentences of another unit on the topic;
+- *identity*: a unit and itself.
+
+The target is always what the detector reads in the answer (hindsight relabelling, Andrychowicz et al. 2017, arXiv 1707.01495):
+every pair shows a movement that was made, so none can ask for what cannot be had. Constructed pairs teach to copy what stays
+and to write what moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewriter.learning.vocabulary import SupervisedRow
+from rewriter.pairs.config import SupervisedConfig
+from rewriter.pairs.units import Unit, read_texts
+from rewriter.sentences import split_sentences
+from rewriter.vocabulary import ConsistencyJudge, Detector, RewriteRequest, ValueVector
+
+Origin = Literal["real", "constructed", "identity"]
+Embed = Callable[[Sequence[str]], NDArray[np.float64]]
+"""Texts to (n, D) unit rows."""
+
+JUDGE_BATCH = 256
+"""Pairs handed to a consistency judge at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisedPair:
+    """A row to learn, and how it was made."""
+
+    row: SupervisedRow
+    topic_id: int
+    origin: Origin
+
+    @property
+    def movement(self) -> float:
+        """Length of the movement from source to answer."""
+        request = self.row.request
+        return float(np.linalg.norm(np.array(request.target) - np.array(request.before)))
+
+
+def supervised_pairs(
+    units: Sequence[Unit],
+    detector: Detector,
+    consistency: ConsistencyJudge,
+    embed: Embed,
+    config: SupervisedConfig | None = None,
+) -> list[SupervisedPair]:
+    """Make pairs, and keep those that move values and keep their source.
+
+    Args:
+        units: of the topics to learn from.
+        detector: that read the units; it reads the constructed texts.
+        consistency: compares source and answer.
+        embed: sentence embedder, for real pairs.
+        config: numbers and bounds; the default one if None.
+
+    Returns:
+        Pairs in a random order of the seed.
+    """
+    config = config or SupervisedConfig()
+    rng = np.random.default_rng(config.seed)
+    drafts = real_pairs(units, embed, config)
+    made = constructed_texts(units, config.constructed, rng)
+    answers = read_texts(detector, [(source.topic_id, text) for source, text in made])
+    # Half of them are learned the other way round, so that whole texts are written as well as mixed ones.
+    turned = rng.random(len(made)) < 0.5
+    drafts += [
+        _pair(answer, source.text, source.values, "constructed")
+        if turn
+        else _pair(source, answer.text, answer.values, "constructed")
+        for turn, (source, _), answer in zip(turned, made, answers, strict=True)
+    ]
+    moved = [draft for draft in drafts if draft.movement >= config.least_movement]
+    kept = _consistent(moved, consistency, config.consistency)
+    same = round(len(kept) * config.identity_share / (1.0 - config.identity_share))
+    places = rng.permutation(len(units))[:same]
+    kept += [_pair(units[place], units[place].text, units[place].values, "identity") for place in places]
+    return [kept[place] for place in rng.permutation(len(kept))]
+
+
+def real_pairs(units: Sequence[Unit], embed: Embed, config: SupervisedConfig) -> list[SupervisedPair]:
+    """Pairs of units on one topic that are near in meaning and differ in values, the nearest first; both directions."""
+    if not config.real:
+        return []
+    by_topic = _by_topic(units)
+    found: list[tuple[float, Unit, Unit]] = []
+    for members in by_topic.values():
+        if len(members) < 2:
+            continue
+        rows = embed([unit.text for unit in members])
+        near = rows @ rows.T
+        values = np.array([unit.values for unit in members])
+        apart = np.linalg.norm(values[:, None] - values[None], axis=2)
+        for i, j in np.argwhere(np.triu((near >= config.similarity) & (apart >= config.least_movement), k=1)):
+            found.append((float(near[i, j]), members[i], members[j]))
+    found.sort(key=lambda entry: (-entry[0], entry[1].text, entry[2].text))
+    both = [pair for _, a, b in found[: -(-config.real // 2)] for pair in ((a, b), (b, a))]
+    return [_pair(source, answer.text, answer.values, "real") for source, answer in both[: config.real]]
+
+
+def constructed_texts(units: Sequence[Unit], count: int, rng: np.random.Generator) -> list[tuple[Unit, str]]:
+    """Units with exchanged sentences: (source, text), at most ``count``, none equal to its source.
+
+    At least half of a source's sentences are kept.
+    """
+    by_topic = _by_topic(units)
+    topics = [topic for topic, members in sorted(by_topic.items()) if len(members) > 1]
+    made: list[tuple[Unit, str]] = []
+    if not topics:
+        return made
+    for _ in range(count):
+        members = by_topic[topics[rng.integers(len(topics))]]
+        first, second = rng.choice(len(members), size=2, replace=False)
+        text = exchange(split_sentences(members[first].text), split_sentences(members[second].text), rng)
+        if text != members[first].text:
+            made.append((members[first], text))
+    return made
+
+
+def exchange(source: Sequence[str], donor: Sequence[str], rng: np.random.Generator) -> str:
+    """A source's sentences with some exchanged for, or joined by, a donor's.
+
+    With one sentence the donor's is added. With more, sentences are replaced (three times in four) or one is added; of three or
+    more, two may be replaced. Added sentences come after the first one at the earliest: openings answer the question.
+    """
+    kept = list(source)
+    others = [sentence for sentence in donor if sentence not in kept]
+    if not others:
+        return " ".join(kept)
+    if len(kept) == 1 or rng.random() < 0.25:
+        kept.insert(int(rng.integers(1, len(kept) + 1)), others[rng.integers(len(others))])
+        return " ".join(kept)
+    most = min(len(others), max(1, len(kept) // 2))
+    number = int(rng.integers(1, most + 1))
+    places = rng.choice(len(kept), size=number, replace=False)
+    for place, sentence in zip(
+        sorted(places), rng.choice(len(others), size=number, replace=False), strict=True
+    ):
+        kept[place] = others[sentence]
+    return " ".join(kept)
+
+
+def _consistent(
+    drafts: Sequence[SupervisedPair], judge: ConsistencyJudge, bound: float
+) -> list[SupervisedPair]:
+    kept: list[SupervisedPair] = []
+    for start in range(0, len(drafts), JUDGE_BATCH):
+        part = drafts[start : start + JUDGE_BATCH]
+        judged = judge.judge([(draft.row.request.source, draft.row.answer) for draft in part])
+        kept += [draft for draft, found in zip(part, judged, strict=True) if found.mean >= bound]
+    return kept
+
+
+def _by_topic(units: Sequence[Unit]) -> dict[int, list[Unit]]:
+    by_topic: dict[int, list[Unit]] = {}
+    for unit in units:
+        by_topic.setdefault(unit.topic_id, []).append(unit)
+    return by_topic
+
+
+def _pair(source: Unit, answer: str, values: ValueVector, origin: Origin) -> SupervisedPair:
+    request = RewriteRequest(source.text, source.values, values)
+    return SupervisedPair(SupervisedRow(request, answer), source.topic_id, origin)
