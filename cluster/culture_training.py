@@ -15,12 +15,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,22 +31,11 @@ from agents.tuning.curves import Curves, has_board, read_events
 from agents.tuning.dialogues import TrainingPair, read_pairs
 from cluster.config import ResourcesConfig
 from cluster.ray_backend import QUIET_THREADS, connect, share
-from cluster.runfolder import differences, hold, write_atomically
+from cluster.runfolder import hold, write_atomically
 from cluster.signals import own_signals
 from cluster.training_config import CultureTrainingConfig
+from cluster.work_folder import ADAPTER, QUICK, START_FAILURES, Told, enter, following, put_adapter
 from negotiation.errors import ConcordatError, RunError
-
-Told = Callable[[dict[str, Any]], None]
-"""Called with each event of ``events.jsonl`` as it comes."""
-
-QUICK = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2", "RAY_TRAIN_ENABLE_STATE_TRACKING": "1"}
-"""Reports wait for a look at the workers, which else comes every two seconds; and the dashboard shows the training."""
-
-START_FAILURES = 3
-"""How often Ray Train tries to place the workers before it gives up; else it would try for ever."""
-
-ADAPTER = "adapter"
-"""Folder of the finished adapter in the last checkpoint."""
 
 _FIGURES = frozenset(
     {
@@ -97,7 +83,7 @@ def _train_culture(
     config: CultureTrainingConfig, work: Path, pairs: Sequence[TrainingPair], told: Told, address: str | None
 ) -> dict[str, Any]:
     """What is left to do in a work folder that this process holds."""
-    _enter(work, config, pairs)
+    enter(work, config.tree() | {"rows": len(pairs)})
     finished = work / "figures.json"
     if finished.is_file() and (config.out / "adapter_config.json").is_file():
         figures: dict[str, Any] = json.loads(finished.read_text(encoding="utf-8"))
@@ -108,7 +94,7 @@ def _train_culture(
         owner = connect(ResourcesConfig(), address)
         back()
         try:
-            with _following(work, told):
+            with following(work, told):
                 figures = _fit(config, work, pairs)
         finally:
             if owner:
@@ -116,24 +102,6 @@ def _train_culture(
     figures |= {"seconds": time.monotonic() - began, "curves": has_board()}
     write_atomically(finished, f"{json.dumps(figures, indent=1)}\n".encode())
     return figures
-
-
-def _enter(work: Path, config: CultureTrainingConfig, pairs: Sequence[TrainingPair]) -> None:
-    """Begin a work folder, or check that it is of this training."""
-    settings = config.tree() | {"rows": len(pairs)}
-    file = work / "settings.json"
-    try:
-        if file.is_file():
-            lines = differences(json.loads(file.read_text(encoding="utf-8")), settings)
-            if lines:
-                shown = "\n  ".join(lines)
-                raise RunError(
-                    f"{work} was begun with other settings; go on with those, or choose another --work:\n  {shown}"
-                )
-            return
-        write_atomically(file, f"{json.dumps(settings, indent=1)}\n".encode())
-    except (OSError, ValueError) as error:
-        raise RunError(f"work folder {work} cannot be used ({error}); choose another --work") from error
 
 
 def _fit(config: CultureTrainingConfig, work: Path, pairs: Sequence[TrainingPair]) -> dict[str, Any]:
@@ -169,7 +137,7 @@ def _fit(config: CultureTrainingConfig, work: Path, pairs: Sequence[TrainingPair
             f"the training of {config.culture} left no checkpoint in {work}; give the command again"
         )
     with result.checkpoint.as_directory() as folder:
-        _put(Path(folder) / ADAPTER, config.out)
+        put_adapter(Path(folder) / ADAPTER, config.out)
     return {name: value for name, value in result.metrics.items() if name in _FIGURES}
 
 
@@ -186,41 +154,6 @@ def _scaling(config: CultureTrainingConfig) -> ScalingConfig:
     fitting = config.workers * config.threads <= total.get("CPU", 1.0)
     cpus = float(config.threads) if fitting else share(total.get("CPU", 1.0), config.workers)
     return ScalingConfig(num_workers=config.workers, use_gpu=use_gpu, resources_per_worker={"CPU": cpus})
-
-
-def _put(source: Path, target: Path) -> None:
-    """Copy an adapter to where it is wanted; its configuration last, so that a torn copy is no adapter."""
-    if not (source / "adapter_config.json").is_file():
-        raise RunError(f"the last checkpoint {source.parent} holds no adapter; give the command again")
-    target.mkdir(parents=True, exist_ok=True)
-    for file in sorted(source.iterdir(), key=lambda file: file.name == "adapter_config.json"):
-        shutil.copyfile(file, target / file.name)
-
-
-@contextmanager
-def _following(work: Path, told: Told) -> Iterator[None]:
-    """Tell of events as they are written."""
-    # By their text and not their number: points that are computed again are taken away.
-    known, ended = set(map(json.dumps, read_events(work))), threading.Event()
-
-    def follow() -> None:
-        while True:
-            last = ended.wait(0.2)
-            for event in read_events(work):
-                key = json.dumps(event)
-                if key not in known:
-                    known.add(key)
-                    told(event)
-            if last:
-                return
-
-    thread = threading.Thread(target=follow, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def _worker(given: dict[str, Any]) -> ConcordatError | None:
