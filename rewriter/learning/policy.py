@@ -38,15 +38,19 @@ class AnswerLogprobs(nn.Module):
     Args:
         model: gives logits.
         bfloat16: compute matrix products in it.
+
+    Attributes:
+        bfloat16: whether matrix products are in it.
+        takes: names of the arguments that the model takes.
     """
 
     def __init__(self, model: nn.Module, bfloat16: bool) -> None:
         super().__init__()
         self.model = model
-        self._bfloat16 = bfloat16
+        self.bfloat16 = bfloat16
         outer: Any = model
         base = outer.get_base_model() if hasattr(outer, "get_base_model") else outer
-        self._takes = frozenset(inspect.signature(base.forward).parameters)
+        self.takes = frozenset(inspect.signature(base.forward).parameters)
 
     def forward(self, given: Pass) -> tuple[Tensor, Tensor]:
         """(N,) log-probability of each answer token in nats, at temperature 1; (N,) entropy there, without gradient."""
@@ -58,9 +62,9 @@ class AnswerLogprobs(nn.Module):
         if given.seen is not None:
             mask = torch.from_numpy(given.seen[:, None]).to(device)
         arguments: dict[str, Any] = {}
-        if "position_ids" in self._takes:
+        if "position_ids" in self.takes:
             arguments["position_ids"] = positions
-        if "logits_to_keep" in self._takes:
+        if "logits_to_keep" in self.takes:
             arguments["logits_to_keep"] = given.kept
         with self.casting(device):
             logits = self.model(input_ids=tokens, attention_mask=mask, use_cache=False, **arguments).logits
@@ -77,7 +81,7 @@ class AnswerLogprobs(nn.Module):
 
     def casting(self, device: torch.device) -> AbstractContextManager[Any]:
         """Matrix products in bfloat16, where wanted."""
-        return torch.autocast(device.type, dtype=torch.bfloat16) if self._bfloat16 else nullcontext()
+        return torch.autocast(device.type, dtype=torch.bfloat16) if self.bfloat16 else nullcontext()
 
 
 class Policy:
@@ -103,6 +107,7 @@ class Policy:
         parameters: the adapter's, by name, in a fixed order.
         device: where.
         window: of the model in tokens; None if it has none.
+        ends: tokens that end an answer.
         shares: whether answers to one prompt can share a row: the model's attention takes any mask, and nothing else
             carries from token to token.
 
@@ -127,6 +132,7 @@ class Policy:
         self.window: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         self.tokens = RewriteTokens(tokenizer, self.window, dict(base.config.chat_template_options), prompts)
         self.shares = _takes_any_mask(model)
+        self.ends = _ends(model, self.tokens.end)
         adapted = fresh_adapter(model, rank, seed) if start is None else _given_adapter(base, model, start)
         self.model: Any = adapted.to(device).eval()
         self.logprobs = AnswerLogprobs(self.model, use_bfloat16(precision, device))
@@ -162,6 +168,32 @@ class Policy:
         finally:
             for name, parameter in self.parameters.items():
                 parameter.data = learned[name]
+
+    @contextmanager
+    def merged(self) -> Iterator[None]:
+        """The adapter is added into the base's matrices meanwhile, which saves a product in each layer where tokens are few;
+        afterwards all is what it was, to the bit. Nothing may learn in it. An adapter that is not plain LoRA stays apart.
+        """
+        layers = [
+            part for part in self.model.modules() if hasattr(part, "base_layer") and hasattr(part, "lora_A")
+        ]
+        if any(getattr(part, "use_dora", {}).get(name) for part in layers for name in part.active_adapters):
+            yield
+            return
+        kept = [part.base_layer.weight.data for part in layers]
+        try:
+            with torch.no_grad():
+                for part, weight in zip(layers, kept, strict=True):
+                    change = sum(part.get_delta_weight(name) for name in part.active_adapters)
+                    total = weight.float() + change
+                    part.base_layer.weight.data = total.to(
+                        torch.bfloat16 if self.logprobs.bfloat16 else weight.dtype
+                    )
+            with self.model.disable_adapter():
+                yield
+        finally:
+            for part, weight in zip(layers, kept, strict=True):
+                part.base_layer.weight.data = weight
 
     def weights(self) -> Weights:
         """A copy of the adapter's tensors, by parameter name, float32."""
@@ -223,6 +255,15 @@ def _given_adapter(base: Base, model: Any, start: Path) -> Any:
         if parameter.requires_grad:
             parameter.data = parameter.data.float()  # AdamW's small steps are lost in half the digits
     return adapted
+
+
+def _ends(model: Any, end: int) -> tuple[int, ...]:
+    """Tokens that end an answer: the template's, and those of the checkpoint's generation settings."""
+    more = getattr(model.generation_config, "eos_token_id", None)
+    return (
+        end,
+        *(token for token in (more if isinstance(more, list) else [more]) if token not in (None, end)),
+    )
 
 
 def _takes_any_mask(model: Any) -> bool:
