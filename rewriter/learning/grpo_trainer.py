@@ -48,26 +48,22 @@ class GRPOTrainer:
         policy: learns.
         config: how.
         crew: the workers; one if None. Each gives its own share of a step's groups, whole groups each.
-
-    Attributes:
-        steps_done: steps done, the skipped too; also the version of the weights.
-        trained: tokens that went through backward passes, of all workers.
-        skips: steps skipped.
     """
 
     def __init__(self, policy: Policy, config: GRPOConfig, crew: Crew | None = None) -> None:
         self._policy, self._config = policy, config
         self._updater = Updater(policy, config, crew)
         self._crew = self._updater.crew
-        self.steps_done = 0
-        self.trained = 0
-        self.skips = 0
+
+    @property
+    def steps_done(self) -> int:
+        """Steps done, the skipped too; also the version of the weights."""
+        return self._updater.steps_done
 
     @property
     def done(self) -> bool:
         """Whether all steps are done, or the budget is spent."""
-        budget = self._config.budget
-        return self.steps_done >= self._config.steps or (budget is not None and self.trained >= budget)
+        return self._updater.done
 
     def step(self, completions: Sequence[Completion], rewards: Sequence[Reward]) -> StepFigures:
         """Learn from a step's completions. Every worker must call it.
@@ -89,7 +85,7 @@ class GRPOTrainer:
                 f"a step has {len(completions)} completions and {len(rewards)} rewards at worker {self._crew.rank};"
                 " give each worker completions, and one reward each"
             )
-        rate = self._config.rate(min(self.steps_done, self._config.steps - 1))
+        rate = self._updater.rate
         advantages = np.zeros(len(completions))
         sums: _Sums | None = None
         if infinite:
@@ -98,8 +94,8 @@ class GRPOTrainer:
             )
         else:
             advantages = self._advantages(completions, rewards)
-            sums = self._learn(completions, advantages, rate)
-        self.steps_done += 1
+            sums = self._learn(completions, advantages)
+        self._updater.steps_done += 1
         return self._figures(completions, rewards, advantages, sums, rate)
 
     def _advantages(
@@ -115,16 +111,14 @@ class GRPOTrainer:
         chosen = {name: weights.get(name, 1.0) for name in parts}
         return group_advantages(parts, groups, chosen, scale=self._config.scale_rewards)
 
-    def _learn(
-        self, completions: Sequence[Completion], advantages: NDArray[np.float64], rate: float
-    ) -> _Sums | None:
+    def _learn(self, completions: Sequence[Completion], advantages: NDArray[np.float64]) -> _Sums | None:
         """The updates of a step; None if one of them was not finite."""
         config, sums = self._config, _Sums()
         proximal = self._proximal(completions)
         for epoch in range(config.epochs):
             order = np.random.default_rng([config.seed, self.steps_done, epoch, self._crew.rank])
             for places in self._minibatches(completions, order):
-                norm = self._update(completions, advantages, places, proximal, rate, sums)
+                norm = self._update(completions, advantages, places, proximal, sums)
                 if norm is None:
                     _log.warning(
                         "step %d: the gradient is not finite; the rest of the step is skipped",
@@ -173,7 +167,6 @@ class GRPOTrainer:
         advantages: NDArray[np.float64],
         places: list[int],
         proximal: list[Tensor] | None,
-        rate: float,
         sums: _Sums,
     ) -> float | None:
         config = self._config
@@ -214,7 +207,7 @@ class GRPOTrainer:
                 setattr(sums, name, getattr(sums, name) + counts * float(values.sum()))
             return terms.loss
 
-        return self._updater.update(given, loss, rate)
+        return self._updater.update(given, loss)
 
     def _tensor(self, array: NDArray[Any], like: Tensor) -> Tensor:
         return torch.from_numpy(np.asarray(array, dtype=np.float64)).to(device=like.device, dtype=like.dtype)
@@ -251,8 +244,8 @@ class GRPOTrainer:
         tokens, loss, *means = totals[:7]
         count, length, finished, copied, collapsed, still, all_groups = totals[7:14]
         earned, finite = totals[14 : 14 + len(names)], totals[14 + len(names) :]
-        self.trained += int(tokens)
-        self.skips += skipped
+        self._updater.trained += int(tokens)
+        self._updater.skips += skipped
         updates = max(1, len(sums.norms))
         kl, entropy, ratio, clipped, importance = (
             (None,) * 5 if skipped else (mean / max(1.0, tokens) for mean in means)
@@ -269,7 +262,7 @@ class GRPOTrainer:
             gradient_norm=None if skipped else sum(sums.norms) / updates,
             learning_rate=rate,
             tokens=int(tokens),
-            trained=self.trained,
+            trained=self._updater.trained,
             rewards={
                 name: total / number
                 for name, total, number in zip(names, earned, finite, strict=True)
@@ -280,20 +273,17 @@ class GRPOTrainer:
             copied=copied / count,
             collapsed=collapsed / count,
             idle=still / all_groups,
-            skips=self.skips,
+            skips=self._updater.skips,
         )
 
     def save(self, folder: Path) -> None:
-        """Write parameters, optimiser state and counters; random numbers are a function of seed and step."""
-        self._updater.save(folder, {"step": self.steps_done, "trained": self.trained, "skips": self.skips})
+        """Write parameters, optimiser state and counters; random numbers are functions of seed and step."""
+        self._updater.save(folder)
 
     def load(self, folder: Path) -> None:
-        """Go on from a saved state.
+        """Go on from a saved state: the next step is the one that would have come, to the bit.
 
         Raises:
             RecordError: if it is damaged, or of another training.
         """
-        index = self._updater.load(folder, ("step", "trained", "skips"))
-        self.steps_done, self.trained, self.skips = (
-            int(index[name]) for name in ("step", "trained", "skips")
-        )
+        self._updater.load(folder)

@@ -40,14 +40,14 @@ class AnswerLogprobs(nn.Module):
         bfloat16: compute matrix products in it.
 
     Attributes:
-        bfloat16: whether matrix products are in it.
+        halves: whether matrix products are in bfloat16.
         takes: names of the arguments that the model takes.
     """
 
     def __init__(self, model: nn.Module, bfloat16: bool) -> None:
         super().__init__()
         self.model = model
-        self.bfloat16 = bfloat16
+        self.halves = bfloat16
         outer: Any = model
         base = outer.get_base_model() if hasattr(outer, "get_base_model") else outer
         self.takes = frozenset(inspect.signature(base.forward).parameters)
@@ -81,7 +81,7 @@ class AnswerLogprobs(nn.Module):
 
     def casting(self, device: torch.device) -> AbstractContextManager[Any]:
         """Matrix products in bfloat16, where wanted."""
-        return torch.autocast(device.type, dtype=torch.bfloat16) if self.bfloat16 else nullcontext()
+        return torch.autocast(device.type, dtype=torch.bfloat16) if self.halves else nullcontext()
 
 
 class Policy:
@@ -187,7 +187,7 @@ class Policy:
                     change = sum(part.get_delta_weight(name) for name in part.active_adapters)
                     total = weight.float() + change
                     part.base_layer.weight.data = total.to(
-                        torch.bfloat16 if self.logprobs.bfloat16 else weight.dtype
+                        torch.bfloat16 if self.logprobs.halves else weight.dtype
                     )
             with self.model.disable_adapter():
                 yield

@@ -191,7 +191,7 @@ class _Sampling:
     def _forward(self, last: NDArray[np.int64], step: int) -> Tensor:
         """(R, W, V) logits behind the last tokens (R, W), which are token ``step`` - 1 of their completions."""
         self._owners = np.concatenate([self._owners, self._slots], axis=1)
-        lengths = np.array([len(self._asked[row].prompt) for row in self._rows])
+        lengths = np.array([len(self._asked[row].prompt) for row in self._rows.tolist()])
         positions = np.repeat((lengths + step - 1)[:, None], last.shape[1], axis=1)
         own = self._owners[:, None, :] == self._slots[:, :, None]
         prompt = np.broadcast_to(self._prompt_seen[:, None, :], (*own.shape[:2], self._prompt_seen.shape[1]))

@@ -96,8 +96,13 @@ def passes(
     return [collate(part) for part in parts]
 
 
+def one_pass(prompts: Sequence[tuple[int, ...]], answers: Sequence[tuple[int, ...]], *, share: bool) -> Pass:
+    """Answers and their prompts as one forward pass, as in ``passes``."""
+    return collate(_rows(prompts, answers, None, share=share))
+
+
 def _rows(
-    prompts: Sequence[tuple[int, ...]], answers: Sequence[tuple[int, ...]], most: int, *, share: bool
+    prompts: Sequence[tuple[int, ...]], answers: Sequence[tuple[int, ...]], most: int | None, *, share: bool
 ) -> list[Answered]:
     if not share:
         return [
@@ -111,7 +116,7 @@ def _rows(
     for prompt, places in groups.items():
         start, length = 0, len(prompt)
         for end, place in enumerate(places):
-            if end > start and length + len(answers[place]) > most:
+            if most is not None and end > start and length + len(answers[place]) > most:
                 rows.append((prompt, places[start:end]))
                 start, length = end, len(prompt)
             length += len(answers[place])

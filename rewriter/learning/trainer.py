@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from rewriter.learning.rows import Pass
 STATE, INDEX = "state.safetensors", "state.json"
 """Files of a saved state: parameters and optimiser state; the counters and what they belong to."""
 
+_COUNTERS = ("steps_done", "trained", "skips")
+
 Loss = Callable[[Pass, Tensor, Tensor], Tensor]
 """From a pass, its (N,) log-probabilities and entropies to this worker's part of an update's loss."""
 
@@ -33,18 +35,44 @@ class Updater:
         policy: learns.
         config: how.
         crew: the workers; one if None.
+        identity: what else a saved state must have in common with a training that goes on from it.
+
+    Attributes:
+        crew: the workers.
+        steps_done: steps done, the skipped too; also the version of the weights.
+        trained: answer tokens that went through backward passes, of all workers.
+        skips: steps skipped because something was not finite.
     """
 
-    def __init__(self, policy: Policy, config: LearningConfig, crew: Crew | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        config: LearningConfig,
+        crew: Crew | None = None,
+        identity: Mapping[str, int] | None = None,
+    ) -> None:
         self.crew: Crew = Alone() if crew is None else crew
         self.policy = policy
         self._config = config
+        self._identity = {"base": policy.base.name, **(identity or {})}
+        self.steps_done = self.trained = self.skips = 0
         self._joined = self.crew.join(policy.logprobs)
         self._optimiser = torch.optim.AdamW(
             policy.parameters.values(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
 
-    def update(self, given: Sequence[Pass], loss: Loss, rate: float) -> float | None:
+    @property
+    def done(self) -> bool:
+        """Whether all steps are done, or the budget is spent."""
+        budget = self._config.budget
+        return self.steps_done >= self._config.steps or (budget is not None and self.trained >= budget)
+
+    @property
+    def rate(self) -> float:
+        """Learning rate of the next step."""
+        return self._config.rate(min(self.steps_done, self._config.steps - 1))
+
+    def update(self, given: Sequence[Pass], loss: Loss) -> float | None:
         """One optimiser step: the loss is the sum over all passes of all workers.
 
         Every worker must call it, with at least one pass.
@@ -62,13 +90,16 @@ class Updater:
         finite = norm < float("inf")  # neither infinite nor NaN; workers see the same
         if finite:
             for group in self._optimiser.param_groups:
-                group["lr"] = rate
+                group["lr"] = self.rate
             self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
         return norm if finite else None
 
-    def save(self, folder: Path, index: Mapping[str, Any]) -> None:
-        """Write parameters, optimiser state and counters; the counters last, so that a torn state is told."""
+    def save(self, folder: Path) -> None:
+        """Write parameters, optimiser state and counters; the counters last, so that a torn state is told.
+
+        Random numbers and the order of rows are functions of the seed and the number of steps done.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         state = {
             f"model.{name}": p.detach().contiguous().clone() for name, p in self.policy.parameters.items()
@@ -76,32 +107,30 @@ class Updater:
         for key, entry in self._optimiser.state_dict()["state"].items():
             state |= {f"optimiser.{key}.{name}": torch.as_tensor(value) for name, value in entry.items()}
         save_file(state, folder / STATE)
-        settings = {"settings": self._config.model_dump(mode="json"), "base": self.policy.base.name}
-        (folder / INDEX).write_text(json.dumps({**index, **settings}) + "\n", encoding="utf-8")
+        index = {name: getattr(self, name) for name in _COUNTERS}
+        index |= {"identity": self._identity, "settings": self._config.model_dump(mode="json")}
+        (folder / INDEX).write_text(json.dumps(index) + "\n", encoding="utf-8")
 
-    def load(self, folder: Path, needed: Iterable[str]) -> dict[str, Any]:
-        """Go on from a saved state; gives the counters.
+    def load(self, folder: Path) -> None:
+        """Go on from a saved state.
 
         Raises:
-            RecordError: if it is damaged, or of a training with other parameters or settings.
+            RecordError: if it is damaged, or of a training with another model, adapter, data or settings.
         """
         try:
             index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
             state = load_file(folder / STATE)
-            missing = [name for name in (*needed, "settings", "base") if name not in index]
-            if missing:
-                raise ValueError(f"{INDEX} lacks {', '.join(missing)}")
-            differing = [
-                name
-                for name, value in self._config.model_dump(mode="json").items()
-                if index["settings"].get(name) != value
-            ]
+            counters = {name: int(index[name]) for name in _COUNTERS}
+            if index["identity"] != self._identity:
+                raise ValueError(f"it is of {index['identity']}, this training is of {self._identity}")
+            settings = self._config.model_dump(mode="json")
+            differing = [name for name in settings if index["settings"].get(name) != settings[name]]
             if differing:
-                raise ValueError(f"it is of a training with another {', '.join(differing)}")
+                raise ValueError(f"it was made with another {', '.join(differing)}")
             wanted = {f"model.{name}": p.shape for name, p in self.policy.parameters.items()}
             if wanted != {name: value.shape for name, value in state.items() if name.startswith("model.")}:
                 raise ValueError("it is of another adapter")
-        except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise RecordError(
                 f"checkpoint {folder} cannot be used ({error}); begin a new training"
             ) from error
@@ -114,4 +143,4 @@ class Updater:
                 number, name = key.removeprefix("optimiser.").split(".", 1)
                 entries.setdefault(int(number), {})[name] = value
         self._optimiser.load_state_dict(self._optimiser.state_dict() | {"state": entries})
-        return index
+        self.steps_done, self.trained, self.skips = (counters[name] for name in _COUNTERS)
