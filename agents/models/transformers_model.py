@@ -13,7 +13,6 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,14 @@ from agents.models.loading import (
 )
 from agents.models.protocol import Finish, Generation, GenerationRequest, Message, Score, ScoringRequest
 from agents.models.sampling import Ending, RequestSampler
+from agents.models.scoring import (
+    Prompt,
+    by_dialogue,
+    chunks_of_groups,
+    padded,
+    score_apart,
+    score_together,
+)
 from negotiation.errors import ModelError
 
 _BASE = "__base__"
@@ -43,24 +50,8 @@ _BASE = "__base__"
 _CACHE = "cache" if "cache" in GenerateDecoderOnlyOutput.__dataclass_fields__ else "past_key_values"
 _MAX_LOGITS = 2**28
 """Most logits of one scoring pass: 1 GiB in float32."""
-_LENGTH_STEP = 16
-"""Prompts are padded to a multiple of this: fewer shapes, for which the libraries below keep buffers."""
 _LEAST_SHRUNK = 4
 """Batches of so many rows or fewer are not cut down: their steps cost about as much as one row's."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Prompt:
-    """A request with its place in the call and its dialogue as tokens; the scored text's too."""
-
-    place: int
-    ids: list[int]
-    adapter: str | None
-    text_ids: tuple[int, ...] = ()
-
-    @property
-    def length(self) -> int:
-        return len(self.ids) + len(self.text_ids)
 
 
 class TransformersModel:
@@ -91,12 +82,13 @@ class TransformersModel:
         self.name = f"{name}@{self._fingerprint[:12]}" if self._fingerprint else name
         self._window = getattr(self._base.config.get_text_config(), "max_position_embeddings", None)
         parameters = inspect.signature(self._base.forward).parameters
-        self._takes = frozenset(parameters) & {"logits_to_keep", "position_ids"}
+        self._takes = frozenset(parameters) & {"logits_to_keep", "position_ids", _CACHE}
         self._ends = _end_ids(self._base, self._tokenizer)
         self._pad = _pad_id(self._tokenizer, self._ends)
         # Recurrent state and caches of a model's own cannot be cut down to some rows.
         standard = getattr(self._base, "_supports_default_dynamic_cache", bool)()
         self._shrinks = bool(standard) and not getattr(self._base, "_is_stateful", False)
+        self._shares = self._shrinks and {"position_ids", _CACHE} <= self._takes
         # The checkpoint's own sampling defaults would be mixed into every call.
         self._base.generation_config = GenerationConfig(eos_token_id=self._ends, pad_token_id=self._pad)
         self._shapes = {
@@ -165,7 +157,7 @@ class TransformersModel:
                 or the device runs out of memory.
         """
         prompts = [
-            _Prompt(place, self._render(request.messages, place), request.adapter)
+            Prompt(place, self._render(request.messages, place), request.adapter)
             for place, request in enumerate(requests)
         ]
         self._check(prompts, room=1)
@@ -182,7 +174,8 @@ class TransformersModel:
     def score(self, requests: Sequence[ScoringRequest]) -> list[Score]:
         """Log-probability of each text as the next assistant turn, teacher-forced, without its end-of-turn token.
 
-        The text is tokenised on its own behind the rendered dialogue, as generation continues it.
+        The text is tokenised on its own behind the rendered dialogue, as generation continues it. Texts behind the same
+        dialogue share its computation, where the model's cache can be copied (``agents.models.scoring``).
 
         Raises:
             ModelError: as in ``generate``.
@@ -193,15 +186,19 @@ class TransformersModel:
             if not text_ids:
                 raise ModelError(f"request {place}: text {request.text!r} has no tokens; score another")
             ids = self._render(request.messages, place)
-            prompts.append(_Prompt(place, ids, request.adapter, tuple(text_ids)))
+            prompts.append(Prompt(place, ids, request.adapter, tuple(text_ids)))
         self._check(prompts, room=0)
         longest = max((len(prompt.text_ids) for prompt in prompts), default=0) + 1
         vocabulary = int(self._base.get_output_embeddings().weight.shape[0])
         size = max(1, min(self._config.max_batch, _MAX_LOGITS // (longest * vocabulary)))
+        alone, groups = by_dialogue(prompts) if self._shares and self._mixable else (prompts, [])
         results: dict[int, Score] = {}
-        for chunk in self._chunks(prompts, size):
-            for prompt, score in zip(chunk, self._score_chunk(chunk), strict=True):
-                results[prompt.place] = score
+        for chunk in self._chunks(alone, size):
+            rows = score_apart(chunk, self._forward, self._pad, self._device)
+            results |= _scores(chunk, rows)
+        for part in chunks_of_groups(groups, size):
+            rows = score_together(part, self._forward, self._pad, self._device, _CACHE)
+            results |= _scores([prompt for group in part for prompt in group], rows)
         return [results[place] for place in range(len(requests))]
 
     def _render(self, messages: tuple[Message, ...], place: int) -> list[int]:
@@ -222,7 +219,7 @@ class TransformersModel:
         ids: list[int] = self._tokenizer(rendered, add_special_tokens=False)["input_ids"]
         return ids
 
-    def _check(self, prompts: Sequence[_Prompt], room: int) -> None:
+    def _check(self, prompts: Sequence[Prompt], room: int) -> None:
         for prompt in prompts:
             if prompt.adapter is not None and prompt.adapter not in self._inner_names:
                 known = ", ".join(self.adapters) or "none"
@@ -236,10 +233,10 @@ class TransformersModel:
                     " shorten the texts, or use a model with a longer window"
                 )
 
-    def _chunks(self, prompts: Sequence[_Prompt], size: int) -> Iterator[list[_Prompt]]:
+    def _chunks(self, prompts: Sequence[Prompt], size: int) -> Iterator[list[Prompt]]:
         """Runs of similar length; adapters are mixed unless one is of a kind that PEFT cannot mix."""
         ordered = sorted(prompts, key=lambda prompt: (prompt.length, prompt.place))
-        groups: dict[str | None, list[_Prompt]] = {}
+        groups: dict[str | None, list[Prompt]] = {}
         for prompt in ordered:
             groups.setdefault(None if self._mixable else prompt.adapter, []).append(prompt)
         for group in groups.values():
@@ -247,7 +244,7 @@ class TransformersModel:
                 yield group[start : start + size]
 
     @contextmanager
-    def _computing(self, chunk: Sequence[_Prompt]) -> Iterator[dict[str, Any]]:
+    def _computing(self, chunk: Sequence[Prompt]) -> Iterator[dict[str, Any]]:
         """Inference with the chunk's adapters switched on; gives further arguments for the call."""
         with self._lock, self._adapting(chunk) as arguments:
             cast: AbstractContextManager[Any] = nullcontext()
@@ -263,7 +260,7 @@ class TransformersModel:
                 ) from error
 
     @contextmanager
-    def _adapting(self, chunk: Sequence[_Prompt]) -> Iterator[dict[str, Any]]:
+    def _adapting(self, chunk: Sequence[Prompt]) -> Iterator[dict[str, Any]]:
         """Switches adapters on or off, or gives the argument that does so row by row."""
         names = {prompt.adapter for prompt in chunk}
         arguments: dict[str, Any] = {}
@@ -283,7 +280,7 @@ class TransformersModel:
             yield arguments
 
     def _generate_chunk(
-        self, chunk: Sequence[_Prompt], requests: Sequence[GenerationRequest]
+        self, chunk: Sequence[Prompt], requests: Sequence[GenerationRequest]
     ) -> list[tuple[str, int, Finish]]:
         """(text, tokens, finish) of each."""
         budgets = [
@@ -346,38 +343,33 @@ class TransformersModel:
         text = self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text, len(tokens), "length" if end is None else "stop"
 
-    def _score_chunk(self, chunk: Sequence[_Prompt]) -> list[Score]:
-        input_ids, mask = self._pad_left(chunk)
-        # Texts stand at the right edge; the token before each is predicted from too.
-        kept = max(len(prompt.text_ids) for prompt in chunk) + 1
-        arguments: dict[str, Any] = {}
+    def _forward(
+        self, rows: Sequence[Prompt], ids: torch.Tensor, mask: torch.Tensor, kept: int, **more: Any
+    ) -> Any:
+        """One pass, as ``agents.models.scoring`` asks for it."""
         if "position_ids" in self._takes:
-            arguments["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
+            more["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         if "logits_to_keep" in self._takes:
-            arguments["logits_to_keep"] = kept
-        with self._computing(chunk) as more:
-            outputs = self._model(
-                input_ids=input_ids, attention_mask=mask, use_cache=False, **arguments, **more
-            )
-            logits = outputs.logits[:, -kept:-1].float()
-            targets = input_ids[:, 1 - kept :]
-            chosen = logits.gather(2, targets[:, :, None])[:, :, 0]
-            rows: list[list[float]] = (chosen - logits.logsumexp(dim=2)).double().tolist()
-        scores = [Score.of(row[-len(prompt.text_ids) :]) for prompt, row in zip(chunk, rows, strict=True)]
-        if not all(score.logprob <= 0 for score in scores):  # also catches NaN
-            raise ModelError("the model's logits are not finite; use dtype float32 or another model")
-        return scores
+            more["logits_to_keep"] = kept
+        with self._computing(rows) as adapting:
+            return self._model(input_ids=ids, attention_mask=mask, **more, **adapting)
 
-    def _pad_left(self, chunk: Sequence[_Prompt]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _pad_left(self, chunk: Sequence[Prompt]) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, L) token ids and mask."""
-        longest = max(prompt.length for prompt in chunk)
-        length = -(-longest // _LENGTH_STEP) * _LENGTH_STEP
-        ids = torch.full((len(chunk), length), self._pad, dtype=torch.long)
-        mask = torch.zeros((len(chunk), length), dtype=torch.long)
-        for row, prompt in enumerate(chunk):
-            ids[row, length - prompt.length :] = torch.tensor([*prompt.ids, *prompt.text_ids])
-            mask[row, length - prompt.length :] = 1
+        ids, mask = padded([prompt.ids for prompt in chunk], self._pad)
         return ids.to(self._device), mask.to(self._device)
+
+
+def _scores(chunk: Sequence[Prompt], rows: Sequence[Sequence[float]]) -> dict[int, Score]:
+    """Scores by place in the call.
+
+    Raises:
+        ModelError: if one is no log-probability.
+    """
+    scores = {prompt.place: Score.of(row) for prompt, row in zip(chunk, rows, strict=True)}
+    if not all(score.logprob <= 0 for score in scores.values()):  # also catches NaN
+        raise ModelError("the model's logits are not finite; use dtype float32 or another model")
+    return scores
 
 
 def _end_ids(model: Any, tokenizer: Any) -> list[int]:

@@ -231,8 +231,10 @@ def test_without_adapter_the_base_answers_to_the_bit(tiny: TinyModel, tiny_model
     tiny_model.score([replace(requests[0], adapter="east")])
     assert tiny_model.score(requests) == base.score(requests)
     assert tiny_model.score([replace(requests[0], adapter="east")]) != base.score(requests)
-    mixed = [requests[0], replace(requests[0], adapter="west")]
-    assert tiny_model.score(mixed)[0] == base.score([requests[0]] * 2)[0]
+    # A dialogue of its own, or the two would share one; of the same length, for a batch of the same shape.
+    twin = replace(requests[0], messages=(QUESTION[0], Message("user", "Should schools teach religion!")))
+    mixed = [requests[0], replace(twin, adapter="west")]
+    assert tiny_model.score(mixed)[0] == base.score([requests[0], twin])[0]
 
 
 def test_scores_are_the_cross_entropy(tiny_model: Any, plain: tuple[Any, Any]) -> None:
@@ -260,6 +262,49 @@ def test_scores_do_not_depend_on_the_batch(tiny_model: Any) -> None:
     for request, score in zip(requests, tiny_model.score(requests), strict=True):
         alone = tiny_model.score([request])[0]
         assert score.token_logprobs == pytest.approx(alone.token_logprobs, abs=1e-4)
+
+
+OPTIONS = ("Trust", "Trust grows slowly.", "no", "Let each side report yearly.", "x")
+
+
+@pytest.mark.parametrize("size", [3, 64])
+def test_texts_behind_one_dialogue_score_as_each_alone(tiny: TinyModel, size: int) -> None:
+    model = load(tiny, adapters=tiny.adapters, max_batch=size)
+    requests = [
+        ScoringRequest(dialogue, text, adapter)
+        for text in OPTIONS
+        for adapter in ("east", None, "west")
+        for dialogue in (QUESTION, SHORT, LONG)
+    ]
+    requests.insert(
+        7, ScoringRequest((Message("user", "Whose?"),), "Trust.", "west")
+    )  # behind a dialogue of its own
+    for request, score in zip(requests, model.score(requests), strict=True):
+        (alone,) = model.score([request])
+        assert score.tokens == alone.tokens
+        assert score.token_logprobs == pytest.approx(alone.token_logprobs, abs=1e-4)
+
+
+def test_a_dialogue_of_several_texts_goes_through_the_model_once(
+    tiny: TinyModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load(tiny, max_batch=64)
+    shapes: list[tuple[int, ...]] = []
+    inner = model._forward
+
+    def spied(rows: Any, ids: torch.Tensor, *rest: Any, **more: Any) -> Any:
+        shapes.append(tuple(ids.shape))
+        return inner(rows, ids, *rest, **more)
+
+    monkeypatch.setattr(model, "_forward", spied)
+    model.score([ScoringRequest(LONG, text) for text in OPTIONS])
+    (dialogues, length), (texts, longest) = shapes
+    assert (dialogues, texts) == (1, len(OPTIONS))
+    assert longest < length
+    shapes.clear()
+    model._shares = False  # as of a model whose cache cannot be copied
+    model.score([ScoringRequest(LONG, text) for text in OPTIONS])
+    assert [rows for rows, _ in shapes] == [len(OPTIONS)]
 
 
 def test_nothing_asked_nothing_done(tiny_model: Any) -> None:
