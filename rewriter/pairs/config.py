@@ -61,6 +61,9 @@ class SupervisedConfig(BaseModel):
 
     real: int = Field(1500, ge=0, description="most pairs of two texts on one topic")
     constructed: int = Field(6000, ge=0, description="texts to be made by exchanging sentences")
+    draws: int = Field(
+        2, ge=1, description="texts made for each that is taken: the one whose values moved farthest"
+    )
     identity_share: float = Field(
         0.08, ge=0.0, lt=1.0, description="share of all pairs that ask for no movement and repeat the source"
     )
@@ -68,7 +71,7 @@ class SupervisedConfig(BaseModel):
         0.75, ge=-1.0, le=1.0, description="least cosine of the embeddings of a real pair"
     )
     least_movement: float = Field(
-        0.4, ge=0.0, description="least |values after - values before| of a real or constructed pair"
+        0.5, ge=0.0, description="least |values after - values before| of a real or constructed pair"
     )
     consistency: float = Field(
         0.4, ge=0.0, le=1.0, description="least mean consistency of a real or constructed pair"

@@ -69,8 +69,9 @@ def supervised_pairs(
     config = config or SupervisedConfig()
     rng = np.random.default_rng(config.seed)
     drafts = real_pairs(units, embed, config)
-    made = constructed_texts(units, config.constructed, rng)
-    answers = read_texts(detector, [(source.topic_id, text) for source, text in made])
+    made, answers = _farthest(
+        constructed_texts(units, config.constructed * config.draws, rng), detector, config.draws
+    )
     # Half of them are learned the other way round, so that whole texts are written as well as mixed ones.
     turned = rng.random(len(made)) < 0.5
     drafts += [
@@ -147,6 +148,22 @@ def exchange(source: Sequence[str], donor: Sequence[str], rng: np.random.Generat
     ):
         kept[place] = others[sentence]
     return " ".join(kept)
+
+
+def _farthest(
+    made: Sequence[tuple[Unit, str]], detector: Detector, draws: int
+) -> tuple[list[tuple[Unit, str]], list[Unit]]:
+    """Of each run of ``draws`` texts the one whose values moved farthest, with its reading."""
+    answers = read_texts(detector, [(source.topic_id, text) for source, text in made])
+    moved = [
+        float(np.linalg.norm(np.array(answer.values) - np.array(source.values)))
+        for (source, _), answer in zip(made, answers, strict=True)
+    ]
+    best = [
+        max(range(start, min(start + draws, len(made))), key=lambda place: moved[place])
+        for start in range(0, len(made), draws)
+    ]
+    return [made[place] for place in best], [answers[place] for place in best]
 
 
 def _consistent(
