@@ -74,6 +74,6 @@ class SupervisedConfig(BaseModel):
         0.5, ge=0.0, description="least |values after - values before| of a real or constructed pair"
     )
     consistency: float = Field(
-        0.4, ge=0.0, le=1.0, description="least mean consistency of a real or constructed pair"
+        0.35, ge=0.0, le=1.0, description="least mean consistency of a real or constructed pair"
     )
     seed: int = Field(0, ge=0, description="of the choice of pairs")

@@ -1,7 +1,8 @@
 """Supervised pairs by rule: a source, and a text on the same topic that keeps much of it and has other values.
 
 - *real*: two units on one topic that are near in meaning;
-- *constructed*: a unit with one or two of its sentences exchanged for, or joined by, sentences of another unit on the topic;
+- *constructed*: a unit with some of its sentences, or of their last clauses, exchanged for or joined by those of another unit
+  on the topic;
 - *identity*: a unit and itself.
 
 The target is always what the detector reads in the answer (hindsight relabelling, Andrychowicz et al. 2017, arXiv 1707.01495):
@@ -11,6 +12,7 @@ and to write what moves.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -27,6 +29,10 @@ from rewriter.vocabulary import ConsistencyJudge, Detector, RewriteRequest, Valu
 Origin = Literal["real", "constructed", "identity"]
 Embed = Callable[[Sequence[str]], NDArray[np.float64]]
 """Texts to (n, D) unit rows."""
+
+_LAST_CLAUSE = re.compile(
+    r",\s(?:\w{2,}ing|as|which|while|thereby|because|so that|where)\b(?:(?!,\s(?:\w{2,}ing|as|which|while|thereby)\b).)*[.!?]$"
+)
 
 JUDGE_BATCH = 256
 """Pairs handed to a consistency judge at once."""
@@ -111,7 +117,8 @@ def real_pairs(units: Sequence[Unit], embed: Embed, config: SupervisedConfig) ->
 def constructed_texts(units: Sequence[Unit], count: int, rng: np.random.Generator) -> list[tuple[Unit, str]]:
     """Units with exchanged sentences: (source, text), at most ``count``, none equal to its source.
 
-    At least half of a source's sentences are kept.
+    Clauses are exchanged in two texts of five, sentences in the others. At least one sentence of the source is kept, or begins as
+    it did.
     """
     by_topic = _by_topic(units)
     topics = [topic for topic, members in sorted(by_topic.items()) if len(members) > 1]
@@ -130,8 +137,8 @@ def constructed_texts(units: Sequence[Unit], count: int, rng: np.random.Generato
 def exchange(source: Sequence[str], donor: Sequence[str], rng: np.random.Generator) -> str:
     """A source's sentences with some exchanged for, or joined by, a donor's.
 
-    With one sentence the donor's is added. With more, sentences are replaced (three times in four) or one is added; of three or
-    more, two may be replaced. Added sentences come after the first one at the earliest: openings answer the question.
+    With one sentence the donor's is added. With more, all but one may be replaced (three times in four), or one is added. Added
+    sentences come after the first one at the earliest: openings answer the question.
     """
     kept = list(source)
     others = [sentence for sentence in donor if sentence not in kept]
@@ -140,13 +147,34 @@ def exchange(source: Sequence[str], donor: Sequence[str], rng: np.random.Generat
     if len(kept) == 1 or rng.random() < 0.25:
         kept.insert(int(rng.integers(1, len(kept) + 1)), others[rng.integers(len(others))])
         return " ".join(kept)
-    most = min(len(others), max(1, len(kept) // 2))
-    number = int(rng.integers(1, most + 1))
+    number = int(rng.integers(1, min(len(others), len(kept) - 1) + 1))
     places = rng.choice(len(kept), size=number, replace=False)
-    for place, sentence in zip(
-        sorted(places), rng.choice(len(others), size=number, replace=False), strict=True
-    ):
+    chosen = rng.choice(len(others), size=number, replace=False)
+    for place, sentence in zip(sorted(places), chosen, strict=True):
         kept[place] = others[sentence]
+    return " ".join(kept)
+
+
+def exchange_clauses(source: Sequence[str], donor: Sequence[str], rng: np.random.Generator) -> str:
+    """A source's sentences with their last clauses exchanged for a donor's, or with such a clause put behind them.
+
+    A last clause is what follows the last comma before a participle or a word such as "which": it says what a claim is good
+    for, which is where values stand. One sentence is changed or more, each with another clause.
+
+    >>> exchange_clauses(["Roads matter."], ["We pay, ensuring order."], np.random.default_rng(0))
+    'Roads matter, ensuring order.'
+    """
+    kept = list(source)
+    clauses = [found.group() for found in map(_LAST_CLAUSE.search, donor) if found]
+    clauses = [clause for clause in dict.fromkeys(clauses) if not any(clause in own for own in kept)]
+    if not clauses:
+        return " ".join(kept)
+    number = int(rng.integers(1, min(len(clauses), len(kept)) + 1))
+    places = rng.choice(len(kept), size=number, replace=False)
+    chosen = rng.choice(len(clauses), size=number, replace=False)
+    for place, clause in zip(sorted(places), chosen, strict=True):
+        bare = _LAST_CLAUSE.sub("", kept[place])
+        kept[place] = bare.rstrip(" .!?,;:") + clauses[clause]
     return " ".join(kept)
 
 

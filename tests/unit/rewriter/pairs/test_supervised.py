@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rewriter.pairs.config import RequestConfig, SupervisedConfig, UnitConfig
 from rewriter.pairs.material import held_out_requests, training_requests, training_rows
 from rewriter.pairs.storage import keep_pairs, read_pairs
-from rewriter.pairs.supervised import exchange, real_pairs, supervised_pairs
+from rewriter.pairs.supervised import exchange, exchange_clauses, real_pairs, supervised_pairs
 from rewriter.pairs.units import Unit, read_units
 from rewriter.sentences import split_sentences
 from tests.unit.rewriter.pairs.fakes import BagEmbedder, WordDetector, WordJudge, write_labels
@@ -93,15 +93,33 @@ words = st.lists(
 
 
 @given(source=words, donor=words, seed=st.integers(0, 2**31))
-def test_an_exchange_keeps_half_of_the_source_and_invents_nothing(
+def test_an_exchange_keeps_something_of_the_source_and_invents_nothing(
     source: list[str], donor: list[str], seed: int
 ) -> None:
     made = split_sentences(exchange(source, donor, np.random.default_rng(seed)))
     assert set(made) <= set(source) | set(donor)
-    assert 2 * len(set(made) & set(source)) >= len(source)
+    assert set(made) & set(source)
     assert len(source) <= len(made) <= len(source) + 1
     kept = [sentence for sentence in made if sentence in source]
     assert kept == [sentence for sentence in source if sentence in kept]
+
+
+def test_a_last_clause_is_exchanged_and_the_rest_stays() -> None:
+    source = ["Roads matter, as they join us.", "All agree."]
+    found = {
+        exchange_clauses(source, ["We pay, ensuring order.", "No clause here."], np.random.default_rng(seed))
+        for seed in range(20)
+    }
+    assert found == {
+        "Roads matter, ensuring order. All agree.",
+        "Roads matter, as they join us. All agree, ensuring order.",
+    }
+
+
+def test_without_other_clauses_nothing_is_exchanged() -> None:
+    source = ["Roads matter, ensuring order."]
+    for donor in (["No clause here."], ["We pay, ensuring order."]):
+        assert exchange_clauses(source, donor, np.random.default_rng(0)) == source[0]
 
 
 def test_with_nothing_else_to_say_an_exchange_changes_nothing() -> None:
