@@ -48,10 +48,13 @@ class GRPOTrainer:
         policy: learns.
         config: how.
         crew: the workers; one if None. Each gives its own share of a step's groups, whole groups each.
+
+    Attributes:
+        config: how.
     """
 
     def __init__(self, policy: Policy, config: GRPOConfig, crew: Crew | None = None) -> None:
-        self._policy, self._config = policy, config
+        self._policy, self.config = policy, config
         self._updater = Updater(policy, config, crew)
         self._crew = self._updater.crew
 
@@ -59,6 +62,11 @@ class GRPOTrainer:
     def steps_done(self) -> int:
         """Steps done, the skipped too; also the version of the weights."""
         return self._updater.steps_done
+
+    @property
+    def trained(self) -> int:
+        """Answer tokens that went through backward passes since the beginning, of all workers."""
+        return self._updater.trained
 
     @property
     def done(self) -> bool:
@@ -101,7 +109,7 @@ class GRPOTrainer:
     def _advantages(
         self, completions: Sequence[Completion], rewards: Sequence[Reward]
     ) -> NDArray[np.float64]:
-        weights = self._config.reward.weights
+        weights = self.config.reward.weights
         parts = {
             name: np.array([reward.parts[name] for reward in rewards], dtype=np.float64)
             for name in (rewards[0].parts if rewards else ())
@@ -109,11 +117,11 @@ class GRPOTrainer:
         groups = np.array([completion.group for completion in completions], dtype=np.int64)
         # A part that no weight is configured for counts once, so that a judge of one's own needs no settings.
         chosen = {name: weights.get(name, 1.0) for name in parts}
-        return group_advantages(parts, groups, chosen, scale=self._config.scale_rewards)
+        return group_advantages(parts, groups, chosen, scale=self.config.scale_rewards)
 
     def _learn(self, completions: Sequence[Completion], advantages: NDArray[np.float64]) -> _Sums | None:
         """The updates of a step; None if one of them was not finite."""
-        config, sums = self._config, _Sums()
+        config, sums = self.config, _Sums()
         proximal = self._proximal(completions)
         for epoch in range(config.epochs):
             order = np.random.default_rng([config.seed, self.steps_done, epoch, self._crew.rank])
@@ -133,7 +141,7 @@ class GRPOTrainer:
         groups: dict[int, list[int]] = {}
         for place, completion in enumerate(completions):
             groups.setdefault(completion.group, []).append(place)
-        count = self._config.minibatches
+        count = self.config.minibatches
         if count == 1:
             return [list(range(len(completions)))]
         shuffled = [list(groups.values())[place] for place in order.permutation(len(groups))]
@@ -143,7 +151,7 @@ class GRPOTrainer:
         """Log-probabilities of each completion's tokens before the step's first update; None if there is one update only:
         they are those of its own pass then.
         """
-        if self._config.epochs * self._config.minibatches == 1:
+        if self.config.epochs * self.config.minibatches == 1:
             return None
         places = list(range(len(completions)))
         found: dict[int, Tensor] = {}
@@ -157,8 +165,8 @@ class GRPOTrainer:
         return passes(
             [completions[place].prompt for place in places],
             [completions[place].tokens for place in places],
-            self._config.pass_tokens,
-            share=self._config.share_prompts and self._policy.shares,
+            self.config.pass_tokens,
+            share=self.config.share_prompts and self._policy.shares,
         )
 
     def _update(
@@ -169,7 +177,7 @@ class GRPOTrainer:
         proximal: list[Tensor] | None,
         sums: _Sums,
     ) -> float | None:
-        config = self._config
+        config = self.config
         tokens, count = self._crew.total(
             [float(sum(len(completions[place].tokens) for place in places)), float(len(places))]
         )
@@ -254,7 +262,7 @@ class GRPOTrainer:
             step=self.steps_done,
             skipped=skipped,
             loss=None if skipped else loss / updates,
-            kl=kl if self._config.beta else None,
+            kl=kl if self.config.beta else None,
             entropy=entropy,
             ratio=ratio,
             clipped=clipped,

@@ -36,6 +36,9 @@ class PairTrainer:
         config: how.
         crew: the workers; one if None.
 
+    Attributes:
+        config: how.
+
     Raises:
         ConfigurationError: if there are no rows or rows of the wrong kind, or fewer rows in a step than workers.
         TextError: if a row does not fit the model's window.
@@ -45,7 +48,7 @@ class PairTrainer:
         self, policy: Policy, rows: Sequence[Row], config: PairConfig, crew: Crew | None = None
     ) -> None:
         self._updater = Updater(policy, config, crew, {"rows": len(rows)})
-        self._crew, self._policy, self._config = self._updater.crew, policy, config
+        self._crew, self._policy, self.config = self._updater.crew, policy, config
         if not rows:
             raise ConfigurationError("there are no rows to learn; give at least one")
         if config.batch < self._crew.size:
@@ -60,6 +63,11 @@ class PairTrainer:
         return self._updater.steps_done
 
     @property
+    def trained(self) -> int:
+        """Answer tokens that went through backward passes since the beginning, of all workers."""
+        return self._updater.trained
+
+    @property
     def done(self) -> bool:
         """Whether all steps are done, or the budget is spent."""
         return self._updater.done
@@ -71,12 +79,12 @@ class PairTrainer:
         prompts, answers = [], []
         for place, row in enumerate(rows):
             if isinstance(row, PreferenceRow):
-                texts = (row.chosen,) if isinstance(self._config, SFTConfig) else (row.chosen, row.rejected)
-            elif isinstance(self._config, SFTConfig):
+                texts = (row.chosen,) if isinstance(self.config, SFTConfig) else (row.chosen, row.rejected)
+            elif isinstance(self.config, SFTConfig):
                 texts = (row.answer,)
             else:
                 raise ConfigurationError(
-                    f"row {place} has one answer; {self._config.method} needs a chosen and a rejected one"
+                    f"row {place} has one answer; {self.config.method} needs a chosen and a rejected one"
                 )
             tokens = tuple(self._policy.tokens.answer(text) for text in texts)
             prompts.append(self._policy.tokens.prompt(row.request, max(map(len, tokens))))
@@ -85,7 +93,7 @@ class PairTrainer:
 
     def places(self, step: int) -> list[int]:
         """The rows of a step, of all workers: epochs follow each other, each in an order of its own."""
-        count, batch, seed = len(self._prompts), self._config.batch, self._config.seed
+        count, batch, seed = len(self._prompts), self.config.batch, self.config.seed
         wanted = range(step * batch, (step + 1) * batch)
         orders = {
             epoch: np.random.default_rng([seed, epoch]).permutation(count)
@@ -102,9 +110,9 @@ class PairTrainer:
         prompts = [self._prompts[row] for row in mine for _ in self._answers[row]]
         answers = [answer for row in mine for answer in self._answers[row]]
         sums = np.zeros(3)  # of losses, margins, and of pairs that are in the right order
-        if isinstance(self._config, SFTConfig):
-            share = self._config.share_prompts and self._policy.shares
-            given = passes(prompts, answers, self._config.pass_tokens, share=share)
+        if isinstance(self.config, SFTConfig):
+            share = self.config.share_prompts and self._policy.shares
+            given = passes(prompts, answers, self.config.pass_tokens, share=share)
 
             def loss(part: Pass, logprobs: Tensor, entropy: Tensor) -> Tensor:
                 found = supervised_loss(logprobs, tokens)
@@ -126,14 +134,14 @@ class PairTrainer:
         self, prompts: Sequence[tuple[int, ...]], answers: Sequence[tuple[int, ...]]
     ) -> list[Pass]:
         """Passes that hold both answers of each pair, the chosen first: places are even for chosen answers."""
-        share = self._config.share_prompts and self._policy.shares
+        share = self.config.share_prompts and self._policy.shares
         lengths = [
             len(prompts[place]) * (1 if share else 2) + len(answers[place]) + len(answers[place + 1])
             for place in range(0, len(answers), 2)
         ]
         parts: list[list[int]] = []
         for pair in sorted(range(len(lengths)), key=lambda pair: (lengths[pair], pair)):
-            if parts and (len(parts[-1]) + 1) * lengths[pair] <= self._config.pass_tokens:
+            if parts and (len(parts[-1]) + 1) * lengths[pair] <= self.config.pass_tokens:
                 parts[-1].append(pair)
             else:
                 parts.append([pair])
@@ -146,7 +154,7 @@ class PairTrainer:
 
     def _preferences(self, part: Pass, logprobs: Tensor) -> tuple[Tensor, Tensor]:
         """(P,) losses and margins of the pairs of a pass."""
-        config = self._config
+        config = self.config
         chosen, rejected = _summed(part, logprobs)
         if isinstance(config, DPOConfig):
             reference = _summed(part, self._policy.reference(part))
@@ -160,7 +168,7 @@ class PairTrainer:
     ) -> PairFigures:
         loss, margin, right = self._crew.total(sums.tolist())
         self._updater.steps_done += 1
-        supervised = isinstance(self._config, SFTConfig)
+        supervised = isinstance(self.config, SFTConfig)
         if norm is None:
             self._updater.skips += 1
             _log.warning("step %d: the gradient is not finite; the step is skipped", self.steps_done)
@@ -185,8 +193,8 @@ class PairTrainer:
         given = passes(
             prompts,
             [both[0] for both in answers],
-            self._config.pass_tokens,
-            share=self._config.share_prompts and self._policy.shares,
+            self.config.pass_tokens,
+            share=self.config.share_prompts and self._policy.shares,
         )
         total = sum(float(self._policy.scored(part).sum()) for part in given)
         return -total / sum(len(both[0]) for both in answers)
