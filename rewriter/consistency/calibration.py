@@ -53,7 +53,8 @@ class Calibration(BaseModel):
     def rescaled(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """(S, 3) features such that 0 is the baseline and 1 a perfect match (BERTScore's rescaling)."""
         baseline = np.array(self.baseline)
-        return (features - baseline) / (1.0 - baseline)
+        rescaled: NDArray[np.float64] = (features - baseline) / (1.0 - baseline)
+        return rescaled
 
     def probability(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """(S,) p(supported) in (0, 1) of (S, 3) features as they were measured."""

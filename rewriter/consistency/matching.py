@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from negotiation.errors import TextError
-from rewriter.consistency.calibration import Calibration
+from rewriter.consistency.calibration import FEATURES, Calibration
+from rewriter.consistency.facts import find_faults
 from rewriter.consistency.tokens import CACHE_TOKENS, NumberFormat, TokenEncoder, TokenText
 from rewriter.vocabulary import Consistency, check_text
 
@@ -103,14 +104,21 @@ class EmbeddingMatchJudge:
         return [judged[pair] for pair in pairs]
 
     def _judge(self, source: TokenText, text: TokenText) -> Consistency:
-        forward, _ = self._direction(text, source)
-        backward, _ = self._direction(source, text)
-        return Consistency(forward=forward, backward=backward)
+        forward, there = self._direction(text, source)
+        backward, back = self._direction(source, text)
+        faults = find_faults(source.sentences, text.sentences, (there.T + back) / 2.0)
+        return Consistency(
+            forward=forward * faults.forward, backward=backward * faults.backward, faults=faults.words
+        )
 
     def _direction(self, text: TokenText, other: TokenText) -> tuple[float, Floats]:
+        """Share of a text that another supports, and (S, R) rescaled match of each two sentences."""
         features, within = sentence_features(text, other)
         supported = self._calibration.probability(features)
-        return float(np.average(supported, weights=np.diff(text.bounds))), within
+        baseline = self._calibration.baseline[FEATURES.index("together")]
+        return float(np.average(supported, weights=np.diff(text.bounds))), (within - baseline) / (
+            1.0 - baseline
+        )
 
 
 def check_pairs(pairs: Sequence[tuple[str, str]]) -> None:
