@@ -6,8 +6,10 @@ import typer
 
 from cluster import flags
 from cluster import training_flags as train
+from cluster.rewriting.training_cli import train_rewriter
 
 train_app = typer.Typer(no_args_is_help=True, help="Train models.", rich_markup_mode="rich")
+train_app.command("rewriter")(train_rewriter)
 
 
 @train_app.command("bundle")

@@ -40,7 +40,7 @@ class Weighed:
 
     Attributes:
         version: number of steps they have learned.
-        ref: of ``Weights``.
+        ref: of ``Weights``, or None for those that the writers were made with.
     """
 
     version: int

@@ -60,7 +60,7 @@ class RolloutActor:
     def write(
         self,
         version: int,
-        weights: Weights,
+        weights: Weights | None,
         requests: Sequence[tuple[int, RewriteRequest]],
         size: int,
         seed: int,
@@ -69,13 +69,13 @@ class RolloutActor:
 
         Args:
             version: of the weights; weights that are held already are not taken again.
-            weights: of the adapter.
+            weights: of the adapter; None for those that the writer was made with.
             requests: groups.
             size: completions of a group.
             seed: the completions are a function of weights and seed.
         """
         began = time.perf_counter()
-        if version != self._version:
+        if weights is not None and version != self._version:
             self._writer.load(version, weights)
             self._version = version
         loaded = time.perf_counter()

@@ -11,7 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from agents.models.config import BundledConfig, TransformersConfig, parse_model_argument
 from cluster.settings import merge, read_yaml, validate
 from negotiation.errors import ConfigurationError
-from rewriter.learning.config import DPOConfig, GRPOConfig, LearningConfig, SFTConfig, SimPOConfig
+from rewriter.learning.config import (
+    DPOConfig,
+    GRPOConfig,
+    LearningConfig,
+    RewardConfig,
+    SFTConfig,
+    SimPOConfig,
+)
 
 WORK = Path("runs/rewriter")
 """Where the work folders of methods go if none is named."""
@@ -70,12 +77,29 @@ class FlowConfig(BaseModel):
     judge_batch: int = Field(64, ge=1, description="most completions in a batch of a reward actor")
 
 
+class SamplesConfig(BaseModel):
+    """The samples that preference pairs are made of (DPO and SimPO only): written by the adapter that training begins with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prompts: int = Field(400, ge=1, description="requests that are sampled")
+    size: int = Field(8, ge=2, description="samples for each request")
+    max_tokens: int = Field(160, ge=1, description="bound on a sample")
+    temperature: float = Field(1.0, gt=0.0, description="of sampling")
+    margin: float = Field(0.1, gt=0.0, description="least difference of weighted rewards within a pair")
+    pairs: int = Field(1, ge=1, description="most pairs of a request")
+    reward: RewardConfig = Field(default_factory=RewardConfig, description="what samples are ranked by")
+
+
 class RewriterTrainingConfig(BaseModel):
     """Everything that ``concordat train rewriter`` is told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    data: Path = Field(description="folder with negotiations.parquet and value_labels.parquet")
+    data: Path = Field(description="folder with value_labels.parquet")
+    material: Path = Field(
+        description="folder that keeps what was read from the data; several trainings can share it"
+    )
     model: Annotated[BundledConfig | TransformersConfig, Field(discriminator="kind")] = Field(
         default_factory=BundledConfig, description="the model that the adapter is for"
     )
@@ -84,6 +108,8 @@ class RewriterTrainingConfig(BaseModel):
     )
     work: Path = Field(description="folder for checkpoints and curves; the same folder goes on")
     out: Path = Field(description="folder that receives the adapter")
+    detector: str = Field("bundled", description="reads values: bundled, a folder, or model:MODEL")
+    consistency: str = Field("bundled", description="compares texts: bundled, or nli:MODEL")
     workers: int = Field(1, ge=1, le=4096, description="processes that learn together")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda)$", description="where workers and actors compute")
     threads: int = Field(1, ge=1, le=256, description="CPU threads of a worker or actor")
@@ -92,6 +118,7 @@ class RewriterTrainingConfig(BaseModel):
     )
     learning: LearningConfig = Field(default_factory=GRPOConfig, description="how to train")
     flow: FlowConfig = Field(default_factory=FlowConfig, description="how completions come to be")
+    samples: SamplesConfig = Field(default_factory=SamplesConfig, description="what pairs are made of")
     limits: LimitsConfig = Field(default_factory=LimitsConfig, description="what fails the check")
 
     @field_validator("model", mode="before")
@@ -114,12 +141,35 @@ class RewriterTrainingConfig(BaseModel):
         """How it learns."""
         return self.learning.method
 
+    @property
+    def samples_first(self) -> bool:
+        """Whether it learns from pairs of samples."""
+        return isinstance(self.learning, DPOConfig | SimPOConfig)
+
+    @property
+    def reward(self) -> RewardConfig:
+        """What completions or samples are rewarded for."""
+        return self.learning.reward if isinstance(self.learning, GRPOConfig) else self.samples.reward
+
     def tree(self) -> dict[str, Any]:
         """What determines the adapter, as plain JSON values."""
-        free = {"work", "out", "workers", "device", "threads", "failures", "limits", "flow"}
+        free = {
+            "material",
+            "work",
+            "out",
+            "workers",
+            "device",
+            "threads",
+            "failures",
+            "limits",
+            "flow",
+            "samples",
+        }
         tree = self.model_dump(mode="json", exclude=free)
         if isinstance(self.learning, GRPOConfig):
             tree["flow"] = self.flow.model_dump(mode="json", include={"stale", "call_prompts"})
+        if self.samples_first:
+            tree["samples"] = self.samples.model_dump(mode="json")
         return tree
 
 
@@ -164,6 +214,7 @@ def rewriter_training_config(flags: Mapping[str, Any], file: Path | None = None)
         learning.setdefault("check_every", 1)
     tree.setdefault("work", WORK / str(learning["method"]))
     tree.setdefault("out", Path(tree["work"]) / "adapter")
+    tree.setdefault("material", Path(tree["work"]) / "material")
     source = "settings (flags)" if file is None else f"settings ({file} and flags)"
     return validate(RewriterTrainingConfig, tree, source)
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from agents.tuning.adapter import Base
+from agents.tuning.curves import read_events
+from cluster.rewriting.training_config import RewriterTrainingConfig, rewriter_training_config
+from cluster.rewriting.training_material import Material
 from negotiation.errors import ModelError, RunError
-from rewriter.learning.vocabulary import Completion
+from rewriter.learning.vocabulary import Completion, Reward, SupervisedRow
+from tests.unit.agents.tiny import save_model, save_tokenizer
+from tests.unit.agents.tuning.wide import widen
 from tests.unit.cluster.rewriting.training_fakes import FakeJudge, FakeWriter, maker, request
 
 ROWS = tuple(map(request, range(6)))
@@ -131,3 +142,232 @@ class DyingWriter(FakeWriter):
 class RefusingWriter(FakeWriter):
     def load(self, *given: Any) -> None:
         raise ModelError("adapter of another base")
+
+
+STEPS = 6
+MATERIAL = Material(requests=tuple(map(request, range(STEPS * 4))))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("base") / "model"
+    save_model(folder, len(save_tokenizer(folder)))
+    widen(folder)
+    return folder
+
+
+def settings(model: Path, work: Path, **changes: Any) -> RewriterTrainingConfig:
+    flags = {
+        "data": Path("unused"),
+        "model": str(model),
+        "work": work,
+        "steps": STEPS,
+        "prompts_per_step": 4,
+        "group": 3,
+        "rank": 4,
+        "learning_rate": 1e-2,
+        "device": "cpu",
+    }
+    if changes.get("method", "grpo") != "grpo":
+        del flags["prompts_per_step"], flags["group"]
+    plain = rewriter_training_config(flags | changes)
+    return plain.model_copy(update={"learning": plain.learning.model_copy(update={"precision": "float32"})})
+
+
+def makers(writer: Any = None, judge: Any = None) -> Any:
+    from cluster.rewriting.training import Makers
+
+    return Makers(writer or maker(FakeWriter), judge or maker(FakeJudge))
+
+
+def in_one_process(config: RewriterTrainingConfig, folder: Path) -> dict[str, torch.Tensor]:
+    """The adapter that comes of it without Ray: step s is written by the weights of version max(0, s - stale)."""
+    from cluster.rewriting.training_worker import Given, make_policy
+    from rewriter.learning.grpo_trainer import GRPOTrainer
+
+    given = Given(config, folder, "test", MATERIAL.requests)
+    policy = make_policy(config, torch.device("cpu"))
+    trainer = GRPOTrainer(policy, config.learning)  # type: ignore[arg-type]
+    versions = [policy.weights()]
+    for step in range(config.learning.steps):
+        writer = FakeWriter()
+        version = max(0, step - config.flow.stale)
+        writer.load(version, versions[version])
+        order = given.order(step)
+        completions = [
+            completion
+            for requests, seed in order.calls(config.flow.call_prompts)
+            for completion in writer.write(requests, order.size, seed)
+        ]
+        trainer.step(completions, FakeJudge().judge(completions))
+        versions.append(policy.weights())
+    policy.save(folder)
+    return load_file(folder / "adapter_model.safetensors")
+
+
+def same(found: Path, expected: dict[str, torch.Tensor]) -> None:
+    tensors = load_file(found / "adapter_model.safetensors")
+    assert tensors.keys() == expected.keys()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(tensors[name], tensor, atol=2e-4, rtol=1e-3)
+
+
+def points(work: Path) -> list[dict[str, Any]]:
+    return [event for event in read_events(work) if event["event"] == "progress"]
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_two_workers_one_of_them_killed_learn_what_one_process_does(model: Path, tmp_path: Path) -> None:
+    from cluster.rewriting.training import train_rewriter
+
+    work = tmp_path / "work"
+    config = settings(model, work, workers=2, rollouts=2)
+    killed: list[int] = []
+
+    def kill_once(event: dict[str, Any]) -> None:
+        if event["event"] == "checkpoint_saved" and event["step"] >= 2 and not killed:
+            started = [e for e in read_events(work) if e["event"] == "workers_started"]
+            killed.append(started[-1]["pid"])
+            os.kill(killed[0], signal.SIGKILL)
+
+    figures = train_rewriter(config, MATERIAL, kill_once, makers=makers())
+    first, second = (e for e in read_events(work) if e["event"] == "workers_started")
+    assert killed == [first["pid"]]
+    assert (first["step"], first["workers"], second["workers"]) == (0, 2, 2)
+    assert 1 <= second["step"] <= STEPS
+    assert [point["step"] for point in points(work)] == list(range(1, STEPS + 1))
+    assert [point["staleness"] for point in points(work)] == [0, *[1] * (STEPS - 1)]
+    assert (figures["steps"], figures["workers"], figures["skips"]) == (STEPS, 2, 0)
+    (tmp_path / "expected").mkdir()
+    same(work / "adapter", in_one_process(config, tmp_path / "expected"))
+    # Finished: the same call trains nothing, another one is refused.
+    assert train_rewriter(config, MATERIAL, makers=makers()) == figures
+    with pytest.raises(RunError, match=r"learning\.steps: the run has 6, you ask for 7"):
+        train_rewriter(settings(model, work, steps=7), MATERIAL, makers=makers())
+    with pytest.raises(RunError, match="material: the run has"):
+        train_rewriter(config, Material(requests=ROWS), makers=makers())
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_actors_that_die_cost_nothing_but_time(model: Path, tmp_path: Path) -> None:
+    from cluster.rewriting.training import train_rewriter
+
+    work = tmp_path / "work"
+    config = settings(model, work, stale=0)
+    dying = makers(
+        maker(FakeWriter, marker=tmp_path / "writer", dies_at=2),
+        maker(FakeJudge, marker=tmp_path / "judge", dies_at=3),
+    )
+    figures = train_rewriter(config, MATERIAL, makers=dying)
+    assert (tmp_path / "writer").exists()
+    assert (tmp_path / "judge").exists()
+    assert len([e for e in read_events(work) if e["event"] == "workers_started"]) == 1
+    assert [point["step"] for point in points(work)] == list(range(1, STEPS + 1))
+    assert {point["staleness"] for point in points(work)} == {0}
+    (tmp_path / "expected").mkdir()
+    same(work / "adapter", in_one_process(config, tmp_path / "expected"))
+    shares = sum(figures[f"share/{name}"] for name in ("learn", "wait", "push", "save"))
+    assert 0.7 < shares <= 1.001
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_what_stopped_goes_on_by_the_same_call(model: Path, tmp_path: Path) -> None:
+    from cluster.rewriting.training import train_rewriter
+
+    work = tmp_path / "work"
+    config = settings(model, work).model_copy(update={"failures": 0})
+
+    def kill(event: dict[str, Any]) -> None:
+        if event["event"] == "checkpoint_saved" and event["step"] == 3:
+            started = [e for e in read_events(work) if e["event"] == "workers_started"]
+            os.kill(started[-1]["pid"], signal.SIGKILL)
+
+    with pytest.raises(RunError, match="give the same command again to go on"):
+        train_rewriter(config, MATERIAL, kill, makers=makers(maker(FakeWriter, pause_s=0.3)))
+    assert not (work / "adapter").exists()
+    train_rewriter(config, MATERIAL, makers=makers())
+    _, second = (e for e in read_events(work) if e["event"] == "workers_started")
+    assert 2 <= second["step"] < STEPS
+    assert [point["step"] for point in points(work)] == list(range(1, STEPS + 1))
+    (tmp_path / "expected").mkdir()
+    same(work / "adapter", in_one_process(config, tmp_path / "expected"))
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_rewards_that_are_no_numbers_and_copies_fail_the_check(model: Path, tmp_path: Path) -> None:
+    from cluster.rewriting.training import faults, train_rewriter
+
+    work = tmp_path / "work"
+    config = settings(model, work, steps=3)
+    heard: list[dict[str, Any]] = []
+    figures = train_rewriter(config, MATERIAL, heard.append, makers=makers(judge=maker(CopiesJudge)))
+    skipped = [point["skipped"] for point in points(work)]
+    assert skipped == [False, True, False]
+    assert points(work)[1]["loss"] is None
+    assert sum(event["event"] == "progress" and event["skipped"] for event in heard) == 1
+    assert (figures["skips"], figures["skipped"]) == (1, pytest.approx(1 / 3))
+    assert figures["copied"] == pytest.approx(1 / 4)
+    found = faults(figures, config.limits)
+    assert [line.split("(")[1] for line in found] == ["limits.copies)", "limits.skipped)"]
+    assert (work / "adapter" / "adapter_config.json").is_file()
+    assert json.loads((work / "figures.json").read_text())["skips"] == 1
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_pairs_of_samples_are_learned(model: Path, tmp_path: Path) -> None:
+    from cluster.rewriting.preferences import read_preferences
+    from cluster.rewriting.training import train_rewriter
+
+    work = tmp_path / "work"
+    config = settings(model, work, method="dpo", batch=4, steps=8, workers=2, beta=1.0)
+    figures = train_rewriter(config, Material(requests=ROWS), makers=makers(maker(WordsWriter)))
+    rows = read_preferences(work / "preferences.parquet")
+    assert len(rows) == 6
+    assert all(len(row.chosen) > len(row.rejected) for row in rows)
+    assert (figures["steps"], figures["workers"], figures["rows"]) == (8, 2, 6)
+    curve = points(work)
+    assert curve[-1]["loss"] < curve[0]["loss"]
+    assert curve[-1]["accuracy"] == 1.0
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_an_adapter_of_another_base_is_refused(model: Path, tmp_path: Path) -> None:
+    from cluster.rewriting.training import train_rewriter
+
+    other = tmp_path / "other"
+    save_model(other, len(save_tokenizer(other)), seed=5)
+    widen(other)
+    from rewriter.learning.policy import Policy
+
+    Policy(Base.of(settings(other, tmp_path).model), torch.device("cpu"), rank=4).save(tmp_path / "start")
+    rows = tuple(SupervisedRow(one, "Other words.") for one in ROWS)
+    config = settings(model, tmp_path / "work", method="sft", batch=2, start=tmp_path / "start")
+    with pytest.raises(ModelError, match="another base"):
+        train_rewriter(config, Material(rows=rows), makers=makers())
+    config = settings(model, tmp_path / "grpo", start=tmp_path / "start")
+    from cluster.rewriting.training import Makers
+
+    with pytest.raises(ModelError, match="another base"):
+        train_rewriter(config, MATERIAL, makers=Makers(Makers.of(config).writer, maker(FakeJudge)))
+
+
+class CopiesJudge(FakeJudge):
+    """One group in four repeats its source; in the second step a reward is not a number."""
+
+    def _reward(self, completion: Completion) -> Reward:
+        parts = dict(super()._reward(completion).parts)
+        if completion.request.source == "Text number 5.":
+            parts["value"] = float("nan")
+        return Reward(parts, copied=completion.group == 2)
+
+
+class WordsWriter(FakeWriter):
+    """Writes better rewarded completions with more words."""
+
+    def write(self, requests: Any, size: int, seed: int) -> list[Completion]:
+        from dataclasses import replace
+
+        return [
+            replace(one, text="word " * (place % size + 1), tokens=(place % size + 1,) * 3)
+            for place, one in enumerate(super().write(requests, size, seed))
+        ]

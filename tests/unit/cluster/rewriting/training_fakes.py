@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -31,7 +32,7 @@ def die_once(marker: Path) -> None:
 
 @dataclass
 class FakeWriter:
-    """Writes the number of the group and random tokens; the log-probabilities are the weight's sum.
+    """Writes the number of the group and random tokens; the log-probabilities follow from the sum of the weights.
 
     With ``marker`` its process ends in the call of number ``dies_at``, once.
     """
@@ -58,7 +59,7 @@ class FakeWriter:
                 group=group,
                 prompt=(1, 2),
                 tokens=tuple(generator.integers(3, 9, size=3).tolist()),
-                logprobs=(self.level,) * 3,
+                logprobs=(-6.0 + 0.5 * math.tanh(self.level),) * 3,
                 text=f"{group}/{place}",
                 finish="stop",
                 version=self.version,
