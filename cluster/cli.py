@@ -15,6 +15,7 @@ from cluster import __version__, flags
 from cluster.arguments import settings_of_flags, spread_values
 from cluster.console import INTERRUPTED, MISUSED, OK, Output, status_of
 from cluster.evaluation_cli import evaluate_app
+from cluster.replay.cli import replay_command
 from cluster.training_cli import train_app
 from negotiation.errors import ConcordatError
 
@@ -37,6 +38,7 @@ culture_app = typer.Typer(
 app.add_typer(culture_app, name="culture")
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
+app.command("replay")(replay_command)
 
 NEGOTIATE_HELP = """
 Let cultures negotiate questions to an equilibrium, and write a report.

@@ -1,0 +1,1 @@
+"""Published negotiations, read and set on their meta-games again."""

@@ -1,0 +1,1 @@
+"""``concordat replay``: published negotiations set on their meta-games again."""
