@@ -16,6 +16,7 @@ from cluster.arguments import settings_of_flags, spread_values
 from cluster.console import INTERRUPTED, MISUSED, OK, Output, status_of
 from cluster.evaluation_cli import evaluate_app
 from cluster.replay.cli import replay_command
+from cluster.rewriting.rewrite_cli import REWRITE_EXAMPLES, REWRITE_HELP, rewrite
 from cluster.training_cli import train_app
 from negotiation.errors import ConcordatError
 
@@ -110,6 +111,9 @@ def _negotiate(
 
     way = Way(config, resume, dry_run, serial, address, dashboard)
     raise typer.Exit(negotiate(settings_of_flags(context.params), way, context.obj))
+
+
+app.command("rewrite", help=REWRITE_HELP, epilog=REWRITE_EXAMPLES)(rewrite)
 
 
 @app.command("report")

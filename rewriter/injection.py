@@ -1,0 +1,182 @@
+"""The whole way from a text to a text with other values: read, aim, rewrite, read again, compare.
+
+    v0 = D(y0);  v* = clip(v0 + dv, -1, 1);  y1 = rewriter(y0, v*);  v1 = D(y1);  consistency(y0, y1)
+
+(VISA section 3.) Every step is one batch over all texts. Nothing here knows where detector, rewriter and judge live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from negotiation.errors import MalformedReplyError, TargetError
+from rewriter.targets import Wanted
+from rewriter.vocabulary import (
+    ConsistencyJudge,
+    Detector,
+    Rewriter,
+    RewriteRequest,
+    Rewriting,
+    ValueReading,
+    ValueVector,
+    check_text,
+)
+
+Guards = Callable[[str, str], tuple[bool, bool]]
+"""(source, rewriting) to whether it is a copy, and whether it has collapsed (``rewriter.guards.copy_and_collapse``)."""
+
+COPIED, COLLAPSED = "a copy of its source", "degenerate, or far from its source's length"
+"""Faults of rewritings that the guards tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A text that could not be rewritten.
+
+    Attributes:
+        request: what was asked.
+        reason: why not.
+    """
+
+    request: RewriteRequest
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """What came of a batch of texts.
+
+    Attributes:
+        outcomes: one a text, in order.
+    """
+
+    outcomes: tuple[Rewriting | Failure, ...]
+
+    @property
+    def rewritings(self) -> list[Rewriting]:
+        """Those that there are."""
+        return [outcome for outcome in self.outcomes if isinstance(outcome, Rewriting)]
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Those that there are."""
+        return [outcome for outcome in self.outcomes if isinstance(outcome, Failure)]
+
+    @property
+    def copies(self) -> int:
+        """Rewritings that repeat their source."""
+        return sum(COPIED in rewriting.faults for rewriting in self.rewritings)
+
+    @property
+    def collapses(self) -> int:
+        """Rewritings that have collapsed."""
+        return sum(COLLAPSED in rewriting.faults for rewriting in self.rewritings)
+
+
+class Injection:
+    """Moves texts to wanted values and measures what came of it.
+
+    Args:
+        detector: reads values.
+        rewriter: writes.
+        judge: compares what is said.
+        guards: tell copies and collapses; ``rewriter.guards.copy_and_collapse`` if None.
+    """
+
+    def __init__(
+        self, detector: Detector, rewriter: Rewriter, judge: ConsistencyJudge, guards: Guards | None = None
+    ) -> None:
+        if guards is None:
+            from rewriter.guards import copy_and_collapse
+
+            guards = copy_and_collapse
+        self.detector, self.rewriter, self.judge = detector, rewriter, judge
+        self._guards = guards
+
+    def read(self, texts: Sequence[str]) -> list[ValueReading]:
+        """The values of texts.
+
+        Raises:
+            TextError: a blank text, by its place.
+        """
+        for place, text in enumerate(texts):
+            check_text(text, f"text {place}")
+        return self.detector.read(texts) if texts else []
+
+    def inject(self, texts: Sequence[str], wanted: Sequence[Wanted]) -> Injected:
+        """Move each text to where its aim says.
+
+        Args:
+            texts: n, none blank.
+            wanted: n, or one for all.
+
+        Raises:
+            TextError: a blank text, by its place; or a sentence longer than the rewriter takes.
+            TargetError: if texts and aims differ in number.
+            ModelError: if a text does not fit the model.
+        """
+        aims = list(wanted) * len(texts) if len(wanted) == 1 else list(wanted)
+        if len(aims) != len(texts):
+            raise TargetError(f"{len(texts)} texts with {len(aims)} targets; give one each, or one for all")
+        return self.move(
+            [
+                RewriteRequest(text, reading.values, aim.target(reading.values))
+                for text, reading, aim in zip(texts, self.read(texts), aims, strict=True)
+            ]
+        )
+
+    def move(self, requests: Sequence[RewriteRequest]) -> Injected:
+        """Rewrite, read and compare requests whose values were read before.
+
+        A text for which the model writes nothing usable is a failure and does not stop the others.
+        """
+        written = self._write(requests)
+        done = [
+            (request, text)
+            for request, text in zip(requests, written, strict=True)
+            if not isinstance(text, Failure)
+        ]
+        readings = self.detector.read([text for _, text in done]) if done else []
+        judged = self.judge.judge([(request.source, text) for request, text in done]) if done else []
+        rewritings = iter(
+            [
+                Rewriting(request, text, reading.values, consistency, self._faults(request.source, text))
+                for (request, text), reading, consistency in zip(done, readings, judged, strict=True)
+            ]
+        )
+        return Injected(tuple(text if isinstance(text, Failure) else next(rewritings) for text in written))
+
+    def _write(self, requests: Sequence[RewriteRequest]) -> list[str | Failure]:
+        """All at once; if one of them fails, in halves, so that the others are kept."""
+        if not requests:
+            return []
+        try:
+            return list(self.rewriter.rewrite(requests))
+        except MalformedReplyError as error:
+            if len(requests) == 1:
+                return [Failure(requests[0], str(error))]
+        half = len(requests) // 2
+        return self._write(requests[:half]) + self._write(requests[half:])
+
+    def _faults(self, source: str, text: str) -> tuple[str, ...]:
+        copied, collapsed = self._guards(source, text)
+        return tuple(fault for fault, found in ((COPIED, copied), (COLLAPSED, collapsed)) if found)
+
+
+def gain(before: ValueVector, after: ValueVector, target: ValueVector) -> float:
+    """How far values moved in the direction that was asked.
+
+        (after - before) . (target - before) / |target - before|
+
+    In units of the value scale; the asked distance |target - before| if the target is met, 0 if nothing was asked.
+
+    >>> gain((0.0,) * 10, (0.5, *(0.0,) * 9), (1.0, *(0.0,) * 9))
+    0.5
+    """
+    start = np.array(before)
+    asked = np.array(target) - start
+    length = float(np.linalg.norm(asked))
+    return float((np.array(after) - start) @ asked / length) if length > 0 else 0.0
