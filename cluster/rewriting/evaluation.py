@@ -190,7 +190,6 @@ def run_evaluation(
     config: EvaluateRewriterConfig, told: Callable[[str], None] = lambda what: None
 ) -> RewriterEvaluation:
     """Have every method write for the same requests, and measure."""
-    from rewriter.guards import copy_and_collapse
 
     from agents.embedding import load_embedder
     from rewriter.consistency import load_consistency_judge
@@ -219,7 +218,7 @@ def run_evaluation(
             told(f"{method}: written")
     measured: dict[str, list[list[Measured]]] = {}
     for method, runs in replies.items():
-        measured[method] = [measure(asked, run, detector, judge, copy_and_collapse, second) for run in runs]
+        measured[method] = [measure(asked, run, detector, judge, second) for run in runs]
         told(f"{method}: measured")
     means = {method: average(runs) for method, runs in measured.items()}
     methods = [method for method in means if method not in REFERENCES]

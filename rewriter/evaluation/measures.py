@@ -13,8 +13,8 @@ cosine           cos(v1, v*), [-1, 1]                                    higher
 success          l2 < 0.8 and consistency > 0.3 (JSR), 0 or 1            higher
 progress         (d . a) / |a|^2: share of the movement that was made    1
 drift            root mean square of d where |a_k| < 0.1                 lower
-copied           the reply repeats its source                            lower
-collapsed        blank, degenerate or far from its source's length       lower
+copied           the reply repeats its source (rewriter.guards)          lower
+collapsed        blank, cut, degenerate or far from its source's length  lower
 cut              the reply did not end within its bound                  lower
 second_*         l2, progress, success by another detector               as above
 ===============  ======================================================  ======
@@ -28,11 +28,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rewriter.guards import is_collapsed, is_copy
 from rewriter.pairs.requests import STAYS, AskedUnit
 from rewriter.vocabulary import ConsistencyJudge, Detector, RewriteRequest
 
@@ -92,20 +92,11 @@ class Measured:
     figures: Mapping[str, float]
 
 
-class Guards(Protocol):
-    """Tells copies and collapses."""
-
-    def __call__(self, source: str, reply: str) -> tuple[bool, bool]:
-        """(copied, collapsed)."""
-        ...
-
-
 def measure(
     asked: Sequence[AskedUnit],
     replies: Sequence[Reply],
     detector: Detector,
     judge: ConsistencyJudge,
-    guards: Guards,
     second: Detector | None = None,
 ) -> list[Measured]:
     """Measure one method's replies, in order."""
@@ -120,8 +111,14 @@ def measure(
     found: list[Measured] = []
     order = {place: number for number, place in enumerate(written)}
     for place, (one, reply) in enumerate(zip(asked, replies, strict=True)):
-        copied, collapsed = guards(one.request.source, reply.text)
-        figures = {"copied": float(copied), "collapsed": float(collapsed), "cut": float(reply.cut)}
+        source = one.request.source
+        figures = {
+            "copied": float(is_copy(source, reply.text) is not None),
+            "collapsed": float(
+                is_collapsed(source, reply.text, "length" if reply.cut else "stop") is not None
+            ),
+            "cut": float(reply.cut),
+        }
         number = order.get(place)
         if number is None:
             figures |= {"forward": 0.0, "backward": 0.0, "consistency": 0.0, "success": 0.0}

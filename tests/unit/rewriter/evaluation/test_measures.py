@@ -19,10 +19,6 @@ ZERO = (0.0,) * 10
 FIRST = (0.5, *(0.0,) * 9)
 
 
-def guards(source: str, reply: str) -> tuple[bool, bool]:
-    return source == reply, not reply.strip()
-
-
 def request(target: tuple[float, ...] = FIRST, before: tuple[float, ...] = ZERO) -> RewriteRequest:
     return RewriteRequest("Plain words here.", before, target)
 
@@ -70,7 +66,7 @@ def test_a_copy_and_a_blank_and_a_moved_text() -> None:
     source = "Plain words here."
     asked = [AskedUnit(RewriteRequest(source, ZERO, FIRST), 3, "sparse")] * 3
     replies = [Reply(source), Reply(" ", cut=True), Reply("Plain free words here.")]
-    copy, blank, moved = measure(asked, replies, WordDetector(), WordJudge(), guards)
+    copy, blank, moved = measure(asked, replies, WordDetector(), WordJudge())
     assert (copy.figures["copied"], copy.figures["progress"], copy.figures["l2"]) == (1.0, 0.0, 0.5)
     assert copy.figures["consistency"] == 1.0
     assert blank.after is None
@@ -95,7 +91,7 @@ class Stubborn:
 
 def test_the_second_detector_is_set_the_same_movement_from_its_own_reading() -> None:
     asked = [AskedUnit(RewriteRequest("Plain words here.", ZERO, FIRST), 1, "sparse")]
-    [found] = measure(asked, [Reply("Plain free words.")], WordDetector(), WordJudge(), guards, Stubborn())
+    [found] = measure(asked, [Reply("Plain free words.")], WordDetector(), WordJudge(), Stubborn())
     # It saw nothing move: its target is 0.25 + 0.5, and it still reads 0.25.
     assert found.figures["second_progress"] == pytest.approx(0.0)
     assert found.figures["second_l2"] == pytest.approx(0.5)
