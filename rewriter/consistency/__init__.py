@@ -31,6 +31,10 @@ def load_consistency_judge(
         from rewriter.consistency.matching import EmbeddingMatchJudge
 
         return EmbeddingMatchJudge(device=device, num_threads=num_threads)
+    if name.startswith(NLI_PREFIX) and len(name) > len(NLI_PREFIX):
+        from rewriter.consistency.entailment import EntailmentJudge
+
+        return EntailmentJudge(name.removeprefix(NLI_PREFIX), device=device, num_threads=num_threads)
     raise ModelError(
         f"no consistency judge {name!r}; use {BUNDLED!r}, or {NLI_PREFIX}NAME with a transformers model for inference"
     )
