@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from negotiation.errors import MalformedReplyError, TargetError
+from rewriter import guards
 from rewriter.targets import Wanted
 from rewriter.vocabulary import (
     ConsistencyJudge,
@@ -25,11 +26,11 @@ from rewriter.vocabulary import (
     check_text,
 )
 
-Guards = Callable[[str, str], tuple[bool, bool]]
-"""(source, rewriting) to whether it is a copy, and whether it has collapsed (``rewriter.guards.copy_and_collapse``)."""
+Guards = Callable[[str, str], tuple[str | None, str | None]]
+"""(source, rewriting) to how far it is a copy, and how it has collapsed, in words; None for each that it is not."""
 
-COPIED, COLLAPSED = "a copy of its source", "degenerate, or far from its source's length"
-"""Faults of rewritings that the guards tell."""
+COPIED, COLLAPSED = "copy: ", "collapse: "
+"""Beginnings of the faults of rewritings that the guards tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,12 @@ class Injected:
     @property
     def copies(self) -> int:
         """Rewritings that repeat their source."""
-        return sum(COPIED in rewriting.faults for rewriting in self.rewritings)
+        return sum(is_copied(rewriting) for rewriting in self.rewritings)
 
     @property
     def collapses(self) -> int:
         """Rewritings that have collapsed."""
-        return sum(COLLAPSED in rewriting.faults for rewriting in self.rewritings)
+        return sum(is_collapsed(rewriting) for rewriting in self.rewritings)
 
 
 class Injection:
@@ -83,18 +84,14 @@ class Injection:
         detector: reads values.
         rewriter: writes.
         judge: compares what is said.
-        guards: tell copies and collapses; ``rewriter.guards.copy_and_collapse`` if None.
+        guarded: tells copies and collapses; those of ``rewriter.guards`` if None.
     """
 
     def __init__(
-        self, detector: Detector, rewriter: Rewriter, judge: ConsistencyJudge, guards: Guards | None = None
+        self, detector: Detector, rewriter: Rewriter, judge: ConsistencyJudge, guarded: Guards | None = None
     ) -> None:
-        if guards is None:
-            from rewriter.guards import copy_and_collapse
-
-            guards = copy_and_collapse
         self.detector, self.rewriter, self.judge = detector, rewriter, judge
-        self._guards = guards
+        self._guards = guarded or _guards
 
     def read(self, texts: Sequence[str]) -> list[ValueReading]:
         """The values of texts.
@@ -163,7 +160,22 @@ class Injection:
 
     def _faults(self, source: str, text: str) -> tuple[str, ...]:
         copied, collapsed = self._guards(source, text)
-        return tuple(fault for fault, found in ((COPIED, copied), (COLLAPSED, collapsed)) if found)
+        faults = ((COPIED, copied), (COLLAPSED, collapsed))
+        return tuple(kind + how.removeprefix(kind) for kind, how in faults if how is not None)
+
+
+def is_copied(rewriting: Rewriting) -> bool:
+    """Whether the guards told a copy."""
+    return any(fault.startswith(COPIED) for fault in rewriting.faults)
+
+
+def is_collapsed(rewriting: Rewriting) -> bool:
+    """Whether the guards told a collapse."""
+    return any(fault.startswith(COLLAPSED) for fault in rewriting.faults)
+
+
+def _guards(source: str, text: str) -> tuple[str | None, str | None]:
+    return guards.is_copy(source, text), guards.is_collapsed(source, text)
 
 
 def gain(before: ValueVector, after: ValueVector, target: ValueVector) -> float:

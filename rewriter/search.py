@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.values import SCHWARTZ_VALUES
-from rewriter.injection import COLLAPSED, Injection, gain
+from rewriter.injection import Injection, gain, is_collapsed
 from rewriter.vocabulary import RewriteRequest, Rewriting, ValueVector
 
 _LEAST_STEP, _LONGEST_STEP = 0.1, 2.0
@@ -154,7 +154,7 @@ def search(injection: Injection, text: str, config: SearchConfig | None = None) 
         spent += len(requests)
         failures += len(injected.failures)
         for rewriting in injected.rewritings:
-            if COLLAPSED in rewriting.faults:
+            if is_collapsed(rewriting):
                 collapsed += 1
                 continue
             moved = gain(before, rewriting.after, rewriting.request.target)

@@ -51,14 +51,14 @@ class RewriterActor:
 
     Args:
         label: for the dashboard.
-        model: handle of the model's actor.
+        model: name of the model's actor.
         adapter: name of the adapter there, or None.
         config: lengths, sampling, retries.
         resources: for messages about lost actors.
     """
 
     def __init__(
-        self, label: str, model: Any, adapter: str | None, config: RewritingConfig, resources: ResourcesConfig
+        self, label: str, model: str, adapter: str | None, config: RewritingConfig, resources: ResourcesConfig
     ) -> None:
         self._label = label
         self._made_of = (model, adapter, config, resources)
@@ -69,7 +69,8 @@ class RewriterActor:
     @cached_property
     def _rewriter(self) -> LanguageModelRewriter:
         model, adapter, config, resources = self._made_of
-        return LanguageModelRewriter(ModelProxy(model, resources), adapter, config=config)
+        # By name: Ray warns of actors that are made with a handle, since it may be gone when they are made again.
+        return LanguageModelRewriter(ModelProxy(ray.get_actor(model), resources), adapter, config=config)
 
     def name(self) -> str:
         """Of the rewriter; answering also tells that its model is loaded."""
@@ -253,7 +254,7 @@ def start_actors(config: PartsConfig, resources: ResourcesConfig, run: str = "re
     loadable, adapter = config.loadable(resources.threads)
     label = f"{config.model_name} with {'adapter ' + config.adapter_name if adapter else 'no adapter'}"
     model = start(ModelActor, "model", heavy[0], f"rewriter's model ({label})", loadable)
-    asks = (f"rewriter ({label})", model, adapter, config.rewriting(), resources)
+    asks = (f"rewriter ({label})", f"{run}/model", adapter, config.rewriting(), resources)
     return Actors(
         model=model,
         rewriter=start(RewriterActor, "rewriter", False, *asks, num_cpus=0),

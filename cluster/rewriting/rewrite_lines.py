@@ -19,9 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agents.faults import faults_of
 from negotiation.errors import ConfigurationError, RunError, TargetError
-from rewriter.injection import Failure, Injection
-from rewriter.targets import Absolute, Wanted, value_vector
-from rewriter.vocabulary import Rewriting
+from rewriter.injection import Failure, Injection, is_collapsed, is_copied
+from rewriter.targets import Absolute, Wanted
+from rewriter.vocabulary import Rewriting, value_vector
 
 CHUNK = 64
 """Lines that are rewritten together."""
@@ -199,8 +199,6 @@ def _tree(read: _Read, outcome: Rewriting | Failure | None) -> dict[str, Any]:
 
 def rewriting_tree(rewriting: Rewriting) -> dict[str, Any]:
     """What is told of a rewriting, as plain JSON values."""
-    from rewriter.injection import COLLAPSED, COPIED
-
     consistency = rewriting.consistency
     return {
         "rewritten": rewriting.text,
@@ -213,8 +211,8 @@ def rewriting_tree(rewriting: Rewriting) -> dict[str, Any]:
             "mean": consistency.mean,
         },
         "faults": list(consistency.faults),
-        "copied": COPIED in rewriting.faults,
-        "collapsed": COLLAPSED in rewriting.faults,
+        "copied": is_copied(rewriting),
+        "collapsed": is_collapsed(rewriting),
     }
 
 

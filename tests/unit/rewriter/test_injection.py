@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from negotiation.errors import TargetError, TextError
-from rewriter.injection import COLLAPSED, COPIED, Failure, Injection, gain
+from rewriter.injection import Failure, Injection, gain
 from rewriter.targets import Absolute
 from rewriter.vocabulary import Rewriting, Shift
 from tests.unit.rewriter.fakes import ZERO, LengthJudge, NumberDetector, NumberRewriter, no_guards
@@ -18,7 +18,7 @@ UP = Shift((0.5, *ZERO[1:]))
 
 def injection(**parts: object) -> Injection:
     made = {"detector": NumberDetector(), "rewriter": NumberRewriter(), "judge": LengthJudge()} | parts
-    return Injection(**made, guards=no_guards)
+    return Injection(**made, guarded=no_guards)
 
 
 def test_a_text_goes_where_its_aim_says():
@@ -57,7 +57,7 @@ def test_copies_and_collapses_are_counted():
     whole = injection(rewriter=NumberRewriter(lambda request: texts[request.source]))
     injected = whole.inject(list(texts), [UP])
     assert (injected.copies, injected.collapses) == (1, 1)
-    assert [done.faults for done in injected.rewritings] == [(COPIED,), (COLLAPSED,), ()]
+    assert [done.faults for done in injected.rewritings] == [("copy: the same",), ("collapse: odd",), ()]
 
 
 def test_one_text_that_fails_does_not_stop_the_others():
@@ -83,3 +83,11 @@ def test_gain_is_the_asked_distance_where_the_target_is_met(before, target):
 def test_gain_by_hand():
     # asked (3, 4)/10: a unit direction of (.6, .8); moved (.5, -.1)
     assert gain(ZERO, (0.5, -0.1, *ZERO[2:]), (0.3, 0.4, *ZERO[2:])) == pytest.approx(0.5 * 0.6 - 0.1 * 0.8)
+
+
+def test_the_guards_that_come_with_it_tell_a_copy():
+    source = "Everyone decides freely how to live, and nobody has to ask the elders of the town."
+    whole = Injection(NumberDetector(), NumberRewriter(lambda request: request.source), LengthJudge())
+    assert whole.inject([source], [UP]).copies == 1
+    blown = Injection(NumberDetector(), NumberRewriter(lambda request: "so on and " * 300), LengthJudge())
+    assert blown.inject([source], [UP]).collapses == 1
