@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -45,7 +46,8 @@ def sampled_pairs(
     rows: list[PreferenceRow] = []
     for number, start in enumerate(range(0, len(requests), PART)):
         part = tuple(requests[start : start + PART])
-        batch = production.make(Order(number, part, config.size, seed), Weighed(0, None))
+        drawn = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
+        batch = production.make(Order(number, part, config.size, drawn), Weighed(0, None))
         rows += _ranked(part, batch, config)
         told(
             {

@@ -1,6 +1,6 @@
 """Completions and rewards of a step, from rollout actors and reward actors.
 
-A step's groups are cut into calls of a fixed size, each with a seed of its own: what comes does not depend on the number of
+A step's groups are cut into calls of a fixed size, and each group is drawn by itself: what comes does not depend on the number of
 actors, nor on who died. Rewards are asked for as completions arrive; what has piled up while a reward actor was busy is its
 next batch. The work in flight is bounded: two calls a rollout actor (so that none waits for the next one) and one a reward actor.
 """
@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import ray
 from ray.exceptions import ActorUnavailableError, RayError
 
@@ -29,6 +28,9 @@ WRITES_IN_FLIGHT, JUDGEMENTS_IN_FLIGHT = 2, 1
 
 MOST_TRIES = 8
 """How often a call is made before the training ends."""
+
+Call = list[tuple[int, RewriteRequest]]
+"""The groups of one call of a rollout actor, with their requests."""
 
 PAUSE_S = 0.2
 """Between two tries, while an actor is out of reach."""
@@ -55,7 +57,7 @@ class Order:
         step: number of the step, from 0.
         requests: its prompts; their places are the numbers of the groups.
         size: completions of a group, at least 1.
-        seed: of the training.
+        seed: of the sampling; writers draw for each group by itself, so that all calls have the same.
     """
 
     step: int
@@ -63,16 +65,10 @@ class Order:
     size: int
     seed: int
 
-    def calls(self, groups: int) -> list[tuple[list[tuple[int, RewriteRequest]], int]]:
-        """The calls, each with its (group, request) pairs, at most ``groups`` of them, and its seed."""
+    def calls(self, groups: int) -> list[Call]:
+        """The (group, request) pairs of each call, at most ``groups`` of them."""
         numbered = list(enumerate(self.requests))
-        return [
-            (
-                numbered[start : start + groups],
-                int(np.random.SeedSequence([self.seed, self.step, start]).generate_state(1)[0]),
-            )
-            for start in range(0, len(numbered), groups)
-        ]
+        return [numbered[start : start + groups] for start in range(0, len(numbered), groups)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +109,7 @@ class Batch:
 class _Step:
     """A step in the making: which calls wait, which are under way, what has come."""
 
-    calls: list[tuple[list[tuple[int, RewriteRequest]], int]]
+    calls: list[Call]
     waiting: deque[int]
     arrived: deque[int] = field(default_factory=deque)
     writing: dict[Any, tuple[Any, int]] = field(default_factory=dict)
@@ -155,17 +151,18 @@ class Production:
         calls = order.calls(self._groups)
         step = _Step(calls, deque(range(len(calls))))
         while len(step.rewards) < len(calls):
-            self._hand_out(step, order.size, weights)
+            self._hand_out(step, order, weights)
             if not self._collect(step):
                 time.sleep(PAUSE_S)
         return self._batch(step, order, weights, time.perf_counter() - began)
 
-    def _hand_out(self, step: _Step, size: int, weights: Weighed) -> None:
+    def _hand_out(self, step: _Step, order: Order, weights: Weighed) -> None:
         """Give waiting work to whoever may have more."""
         while step.waiting and (writer := self._writers.take()) is not None:
             number = step.waiting.popleft()
-            requests, seed = step.calls[number]
-            ref = writer.write.remote(weights.version, weights.ref, requests, size, seed)
+            ref = writer.write.remote(
+                weights.version, weights.ref, step.calls[number], order.size, order.seed
+            )
             step.writing[ref] = (writer, number)
             step.refs[number] = ref
         while step.arrived and (judge := self._judges.take()) is not None:

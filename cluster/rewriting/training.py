@@ -48,7 +48,7 @@ from cluster.rewriting.training_worker import Actors, Given, make_writer, worker
 from cluster.runfolder import hold, write_atomically
 from cluster.signals import own_signals
 from cluster.work_folder import ADAPTER, QUICK, START_FAILURES, Told, enter, following, put_adapter
-from negotiation.errors import ConcordatError, RunError
+from negotiation.errors import ConcordatError, ConfigurationError, RunError
 from rewriter.learning.config import GRPOConfig
 from rewriter.learning.vocabulary import Judge, RolloutWriter
 
@@ -114,6 +114,12 @@ def train_rewriter(
         RunInUseError: if another process trains in the work folder.
         RunError: if the work folder is of another training, the cluster has no room, or processes kept dying.
     """
+    learning = config.learning
+    if isinstance(learning, GRPOConfig) and len(material.requests) < learning.prompts:
+        raise ConfigurationError(
+            f"{len(material.requests)} requests for {learning.prompts} prompts in a step; give more data, or fewer"
+            " --prompts-per-step"
+        )
     work = config.work.resolve()
     with hold(work, "--work"):
         enter(work, config.tree() | {"material": material.fingerprint()})

@@ -71,9 +71,7 @@ class FlowConfig(BaseModel):
         description="steps by which the weights that write a step's completions are behind; 0 waits for the newest,"
         " 1 writes while the workers learn",
     )
-    call_prompts: int = Field(
-        4, ge=1, description="prompts in a call of a rollout actor; it is part of the seed"
-    )
+    call_prompts: int = Field(4, ge=1, description="prompts in a call of a rollout actor")
     judge_batch: int = Field(64, ge=1, description="most completions in a batch of a reward actor")
 
 
@@ -167,7 +165,7 @@ class RewriterTrainingConfig(BaseModel):
         }
         tree = self.model_dump(mode="json", exclude=free)
         if isinstance(self.learning, GRPOConfig):
-            tree["flow"] = self.flow.model_dump(mode="json", include={"stale", "call_prompts"})
+            tree["flow"] = self.flow.model_dump(mode="json", include={"stale"})
         if self.samples_first:
             tree["samples"] = self.samples.model_dump(mode="json")
         return tree

@@ -21,7 +21,7 @@ class Material:
     """What is learned from.
 
     Attributes:
-        requests: prompts of GRPO; for DPO and SimPO those that are sampled.
+        requests: prompts of GRPO, at least as many as a step has; for DPO and SimPO those that are sampled.
         rows: of SFT.
     """
 
@@ -61,9 +61,9 @@ def read_material(config: RewriterTrainingConfig) -> Material:
 def make_judge(config: RewriterTrainingConfig) -> Judge:
     """What a reward actor holds."""
     import torch
-    from rewriter.learning.reward import RewriteJudge
 
     from rewriter.consistency import load_consistency_judge
+    from rewriter.learning.reward import RewriteJudge
 
     torch.set_num_threads(config.threads)
     consistency = load_consistency_judge(config.consistency, device=config.device, num_threads=config.threads)

@@ -63,7 +63,7 @@ class Given:
         config: of the training.
         work: the work folder in full.
         run: name of the training.
-        requests: prompts of GRPO, those of a step after those of the one before.
+        requests: prompts of GRPO; each step draws some.
         rows: of the other methods.
         writers: rollout actors, for GRPO.
         judges: reward actors, for GRPO.
@@ -78,12 +78,14 @@ class Given:
     judges: Actors | None = None
 
     def order(self, step: int) -> Order:
-        """What is wanted for a step: the data position is its number, and begins anew when all requests were asked."""
+        """What is wanted for a step; as in one process, prompts and samples are a function of seed and step."""
+        from rewriter.learning.loop import drawn, step_seed
+
         learning = self.config.learning
         assert isinstance(learning, GRPOConfig)
-        first = step * learning.prompts
-        places = [place % len(self.requests) for place in range(first, first + learning.prompts)]
-        return Order(step, tuple(self.requests[place] for place in places), learning.group, learning.seed)
+        places = drawn(len(self.requests), step, learning)
+        requests = tuple(self.requests[place] for place in places)
+        return Order(step, requests, learning.group, step_seed(learning, step))
 
 
 def make_policy(config: RewriterTrainingConfig, device: torch.device) -> Policy:

@@ -52,13 +52,12 @@ class FakeWriter:
             die_once(self.marker)
         self.calls += 1
         time.sleep(self.pause_s)
-        generator = np.random.default_rng(seed)
         return [
             Completion(
                 request=asked,
                 group=group,
                 prompt=(1, 2),
-                tokens=tuple(generator.integers(3, 9, size=3).tolist()),
+                tokens=tuple(np.random.default_rng([seed, group, place]).integers(3, 9, size=3).tolist()),
                 logprobs=(-6.0 + 0.5 * math.tanh(self.level),) * 3,
                 text=f"{group}/{place}",
                 finish="stop",
