@@ -119,6 +119,11 @@ class GRPOConfig(_LearningConfig):
     beta: float = Field(
         0.02, ge=0.0, description="weight of the KL divergence to the reference; 0 leaves it out"
     )
+    unbiased_kl: bool = Field(
+        True,
+        description="the divergence is multiplied by the ratio, which makes its gradient the right one (arXiv 2512.02556);"
+        " off as in GRPO's paper",
+    )
     importance_bound: float = Field(
         2.0,
         ge=1.0,

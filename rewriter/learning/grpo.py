@@ -3,18 +3,19 @@
 For token t of a completion with advantage A, with r = pi / pi_prox the ratio of the policy's probability to that of the proximal
 policy (the one before the step's first update) and c = min(pi_prox / pi_sampled, bound):
 
-    L_t = -c min(r A, clip(r, 1 - eps_low, 1 + eps_high) A) + beta (exp(d) - d - 1),    d = log pi_ref - log pi
+    L_t = -c min(r A, clip(r, 1 - eps_low, 1 + eps_high) A) + beta r (exp(d) - d - 1),    d = log pi_ref - log pi
 
 The first term is the clipped surrogate (Shao et al. 2024, arXiv 2402.03300, equation 3) with DAPO's two bounds (Yu et al. 2025,
 arXiv 2503.14476, section 3.1). c corrects for completions that older weights sampled, or the same weights at another precision
 (truncated importance sampling, as in Espeholt et al. 2018, arXiv 1802.01561, section 4.1). The last term estimates
-KL(pi || pi_ref) without bias and never below 0 (Schulman 2020, "Approximating KL divergence", k3). The loss is the weighted
+KL(pi || pi_ref) without bias and never below 0 (Schulman 2020, "Approximating KL divergence", k3); r makes its gradient that of
+KL(pi || pi_ref) too, which without it is that of another divergence (DeepSeek-V3.2, arXiv 2512.02556). The loss is the weighted
 sum over tokens:
 
     L = sum over t of w_t L_t
 
-Departures from the paper: the tokens' weights can be chosen (``token_weights``), and the two policies in its ratio, which are
-one there, may differ.
+Departures from the paper: the tokens' weights can be chosen (``token_weights``), the two policies in its ratio, which are one
+there, may differ, and the divergence has the factor r, unless it is switched off.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class GRPOTerms:
 
     Attributes:
         loss: scalar, to be minimised.
-        kl: (N,) nats, the estimate at each token; zeros without a reference.
+        kl: (N,) nats, the estimate at each token, without r; zeros without a reference.
         ratio: (N,) policy over proximal policy.
         clipped: (N,) bool, tokens whose ratio was clipped: they have no gradient but the divergence's.
         importance: (N,) truncated weights.
@@ -61,6 +62,7 @@ def grpo_loss(
     epsilon_high: float,
     beta: float,
     importance_bound: float,
+    unbiased: bool = True,
 ) -> GRPOTerms:
     """The loss over the N tokens of some completions.
 
@@ -75,6 +77,7 @@ def grpo_loss(
         epsilon_high: bound above 1.
         beta: weight of the divergence.
         importance_bound: largest weight of a token, at least 1.
+        unbiased: the divergence has the factor r.
     """
     ratio = torch.exp(logprobs - proximal)
     bounded = ratio.clamp(1.0 - epsilon_low, 1.0 + epsilon_high)
@@ -84,7 +87,7 @@ def grpo_loss(
     if reference is not None:
         difference = reference - logprobs
         kl = torch.exp(difference) - difference - 1.0
-        losses = losses + beta * kl
+        losses = losses + beta * (ratio * kl if unbiased else kl)
     clipped = ((ratio < 1.0 - epsilon_low) & (advantages < 0)) | (
         (ratio > 1.0 + epsilon_high) & (advantages > 0)
     )

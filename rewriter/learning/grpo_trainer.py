@@ -202,6 +202,7 @@ class GRPOTrainer:
                 epsilon_high=config.epsilon_high,
                 beta=config.beta,
                 importance_bound=config.importance_bound,
+                unbiased=config.unbiased_kl,
             )
             sums.tokens += counts * len(logprobs)
             sums.loss += float(terms.loss.detach())
