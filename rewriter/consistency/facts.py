@@ -5,8 +5,8 @@ By rule, on the surface of both texts:
 - numbers: digits, English number words, percentages, decades; compared as values, each value once. "One" and ordinals in
   words count as no numbers, since they mostly are none;
 - names: words in capitals inside a sentence, joined where they follow each other. A name is kept if the other text has one
-  of its words, a word of the same stem ("Islam", "Islamic") or its initials. Where more than a third of the words inside
-  sentences is in capitals (German, headings) the check says nothing, as it does in scripts without capitals;
+  of its words, a word of the same stem ("Islam", "Islamic") or its initials. In German and in
+  headings, where capitals tell little, the check says nothing, as it does in scripts without capitals;
 - negations: sentences that say much the same are compared. The direction of each is the parity of its negating words,
   "not" and "forbid" alike, so "does not allow" agrees with "forbids" and "not forbidden" with "allowed". Only a
   difference that rests on a plain "not" (or never, no, without, ...) is told, or one between sentences that are
@@ -39,9 +39,14 @@ KEEP: dict[FactKind, float] = {"number": 0.7, "name": 0.85, "negation": 0.6}
 ALIKE = 0.5
 """Sentences at least so alike, in [0, 1], are compared for negations."""
 NEARLY_SAME = 0.75
-"""Sentences with at least so large a share of common words may differ in a word like "forbid" alone."""
-CAPITALS = 1 / 3
-"""Names are not looked for where a larger share of the words inside sentences is in capitals."""
+"""Sentences with so large a share of common words, or that differ in one word, may differ in a word like "forbid" alone."""
+CAPITALS = 0.6
+"""Names are not looked for where a larger share of the words inside sentences is in capitals, as in headings."""
+_GERMAN = re.compile(
+    r"\b(?:der|die|das|den|dem|des|und|ein|eine|einen|einer|ist|sind|nicht|von|zu|mit|auf|für)\b", re.I
+)
+GERMAN = 0.15
+"""Names are not looked for where a larger share of the words is of German's most common: it writes all nouns with capitals."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")  # noqa: RUF001 - both apostrophes
 _OPENS = re.compile(r"(?:[:\"“‘«(\[]|^[\W\d_]*)\s*$")  # noqa: RUF001
@@ -197,7 +202,8 @@ def _names(sentences: tuple[str, ...]) -> tuple[str, ...] | None:
             opening = False
             end = found.end()
             names[name] = None
-    if inside and capitals / inside > CAPITALS:
+    german = sum(len(_GERMAN.findall(sentence)) for sentence in sentences)
+    if inside and (capitals / inside > CAPITALS or german / (inside + len(sentences)) > GERMAN):
         return None
     return tuple(names)
 
@@ -243,7 +249,11 @@ def _turned(source: Sequence[str], text: Sequence[str], alike: NDArray[np.float6
         new_plain, new_negative = _negations(text[column])
         if (plain + negative) % 2 == (new_plain + new_negative) % 2:
             continue
-        if plain != new_plain or common[row, column] >= NEARLY_SAME:
+        if (
+            plain != new_plain
+            or common[row, column] >= NEARLY_SAME
+            or _one_word_apart(sentence, text[column])
+        ):
             turned.append(sentence)
     return turned
 
@@ -266,6 +276,11 @@ def _negations(sentence: str) -> tuple[int, int]:
 def _stems(sentence: str) -> frozenset[str]:
     words = (_base(found.group()) for found in _WORD.finditer(sentence))
     return frozenset(word[:6] for word in words if word not in _COMMON and not word.endswith(("n't", "n’t")))  # noqa: RUF001
+
+
+def _one_word_apart(one: str, other: str) -> bool:
+    left, right = _stems(one), _stems(other)
+    return len(left - right) <= 1 and len(right - left) <= 1
 
 
 def _overlap(one: str, other: str) -> float:
