@@ -59,10 +59,13 @@ class SupervisedConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    real: int = Field(1500, ge=0, description="most pairs of two texts on one topic")
-    constructed: int = Field(6000, ge=0, description="texts to be made by exchanging sentences")
+    real: int = Field(500, ge=0, description="most pairs of two texts on one topic")
+    real_per_topic: int = Field(
+        8, ge=2, description="units of a topic among which real pairs are looked for; each is embedded"
+    )
+    constructed: int = Field(6500, ge=0, description="texts to be made by exchanging sentences")
     draws: int = Field(
-        2, ge=1, description="texts made for each that is taken: the one whose values moved farthest"
+        3, ge=1, description="texts made for each that is taken: the one whose values moved farthest"
     )
     identity_share: float = Field(
         0.08, ge=0.0, lt=1.0, description="share of all pairs that ask for no movement and repeat the source"

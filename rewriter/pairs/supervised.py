@@ -12,6 +12,7 @@ and to write what moves.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from rewriter.pairs.config import SupervisedConfig
 from rewriter.pairs.units import Unit, read_texts
 from rewriter.sentences import split_sentences
 from rewriter.vocabulary import ConsistencyJudge, Detector, RewriteRequest, ValueVector
+
+logger = logging.getLogger(__name__)
 
 Origin = Literal["real", "constructed", "identity"]
 Embed = Callable[[Sequence[str]], NDArray[np.float64]]
@@ -100,7 +103,8 @@ def real_pairs(units: Sequence[Unit], embed: Embed, config: SupervisedConfig) ->
         return []
     by_topic = _by_topic(units)
     found: list[tuple[float, Unit, Unit]] = []
-    for members in by_topic.values():
+    for everybody in by_topic.values():
+        members = everybody[: config.real_per_topic]
         if len(members) < 2:
             continue
         rows = embed([unit.text for unit in members])
@@ -202,6 +206,7 @@ def _consistent(
         part = drafts[start : start + JUDGE_BATCH]
         judged = judge.judge([(draft.row.request.source, draft.row.answer) for draft in part])
         kept += [draft for draft, found in zip(part, judged, strict=True) if found.mean >= bound]
+        logger.info("judged %d of %d pairs", start + len(part), len(drafts))
     return kept
 
 
