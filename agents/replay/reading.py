@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -86,15 +86,23 @@ def _read_parquet(path: Path) -> Reading:
             rows: list[dict[str, Any]] = file.read(columns=columns).to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise ConfigurationError(f"PATH {path}: cannot be read as Parquet ({error})") from error
-    runs, faults, others = [], [], 0
+    founds: list[PublishedRun | Fault] = []
+    others = 0
     for number, row in enumerate(rows):
         where, method = f"row {number}", row.pop("method")
         if isinstance(method, str) and method != "psro":
             others += 1
             continue
         found = _checked(where, {**row, "turns": _turns(row["turns"])}) if method else _no_method(where)
-        (runs if isinstance(found, PublishedRun) else faults).append(found)  # type: ignore[arg-type]  # told apart on this line
-    return Reading(path, "parquet", tuple(runs), tuple(faults), others)
+        founds.append(found)
+    return _reading(path, "parquet", founds, others)
+
+
+def _reading(
+    source: Path, layout: Literal["parquet", "released"], founds: Sequence[PublishedRun | Fault], others: int
+) -> Reading:
+    runs = tuple(found for found in founds if isinstance(found, PublishedRun))
+    return Reading(source, layout, runs, tuple(found for found in founds if isinstance(found, Fault)), others)
 
 
 def _no_method(where: str) -> Fault:
@@ -118,7 +126,7 @@ def _checked(where: str, tree: Mapping[str, Any]) -> PublishedRun | Fault:
 
 
 def _read_released(folder: Path, files: list[Path]) -> Reading:
-    runs, faults = [], []
+    founds: list[PublishedRun | Fault] = []
     for path in files:
         where = str(path.relative_to(folder))
         try:
@@ -129,8 +137,8 @@ def _read_released(folder: Path, files: list[Path]) -> Reading:
             found = Fault(where, f"lacks the field {error}")
         except (TypeError, AttributeError) as error:
             found = Fault(where, f"has a field of another type ({error})")
-        (runs if isinstance(found, PublishedRun) else faults).append(found)  # type: ignore[arg-type]  # told apart on this line
-    return Reading(folder, "released", tuple(runs), tuple(faults), 0)
+        founds.append(found)
+    return _reading(folder, "released", founds, 0)
 
 
 def _released_tree(path: Path) -> dict[str, Any]:

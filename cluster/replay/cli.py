@@ -61,5 +61,11 @@ how often a run was stopped while somebody could still gain. Runs that cannot be
     """
     from cluster.replay.command import replay_published
 
-    given = {"path": path, "limit": limit, "first": first_guideline, "algorithms": algorithms, "out": out}
+    given = {
+        "path": path,
+        "limit": limit,
+        "first_guideline": first_guideline,
+        "algorithms": algorithms,
+        "out": out,
+    }
     raise typer.Exit(replay_published(given, context.obj))

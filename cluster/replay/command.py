@@ -44,7 +44,7 @@ class ReplayConfig(BaseModel):
     limit: int | None = Field(
         default=None, ge=1, description="runs to replay, spread evenly; all if left out"
     )
-    first: FirstText = Field(default="both", description="what stands for first guidelines")
+    first_guideline: FirstText = Field(default="both", description="what stands for first guidelines")
     algorithms: Path | None = Field(
         default=None, description="Python file with other algorithms; that of the source checkout if left out"
     )
@@ -73,7 +73,9 @@ def replay_published(given: Mapping[str, Any], output: Output) -> int:
     if len(reading.faults) > FAULTS_TOLD:
         console.print(f"not used: {len(reading.faults) - FAULTS_TOLD} more", highlight=False)
     with progress(console) as told:
-        found = replay(reading, limit=config.limit, first=config.first, algorithms=algorithms, told=told)
+        found = replay(
+            reading, limit=config.limit, first=config.first_guideline, algorithms=algorithms, told=told
+        )
     found = replace(found, seconds=time.perf_counter() - began)
     tree = {**found.tree(), "source": str(reading.source)}
     if config.out is not None:

@@ -61,7 +61,7 @@ def test_table_says_what_was_found(tmp_path: Path, capsys: pytest.CaptureFixture
     ("flags", "told"),
     [
         (["--limit", "0"], "limit"),
-        (["--first-guideline", "last"], "first"),
+        (["--first-guideline", "last"], "first_guideline"),
         (["--algorithms", "nowhere.py"], "no such file"),
     ],
 )
