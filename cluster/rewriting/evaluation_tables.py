@@ -39,28 +39,22 @@ _LATEX = str.maketrans(
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 )
 
-FIRST = ("consistency", "l2", "cosine", "success", "progress", "drift")
-SECOND = (
-    "forward",
-    "backward",
-    "copied",
-    "collapsed",
-    "cut",
-    "second_l2",
-    "second_progress",
-    "second_success",
+_PARTS = (
+    ("consistency", "l2", "cosine", "success", "progress"),
+    ("forward", "backward", "drift", "copied", "collapsed", "cut"),
+    ("second_l2", "second_progress", "second_success"),
 )
+"""Measures of each table on the terminal: so few that 80 columns hold them."""
 
 
 def rich_tables(found: RewriterEvaluation) -> list[Table | str]:
-    """What the terminal shows: two tables over all requests, one by size, and the differences in JSR."""
+    """What the terminal shows: all methods over all requests, then by size, and the differences in JSR."""
     overall = [row for row in found.rows if row.sizes is None]
-    shown = [name for name in SECOND if any(name in row.figures for row in overall)]
-    tables: list[Table | str] = [
-        _by_method(overall, FIRST),
-        _by_method(overall, shown),
-        _by_size(found.rows),
-    ]
+    tables: list[Table | str] = []
+    for part in _PARTS:
+        shown = [name for name in part if any(name in row.figures for row in overall)]
+        tables += [_by_method(overall, shown)] if shown else []
+    tables += [_by_size(found.rows, name) for name in ("success", "consistency")]
     lines = [
         f"{one.method} less {one.other}: {one.interval}, p = {one.p_value:.3f}"
         for one in found.differences
@@ -133,18 +127,16 @@ def _by_method(rows: Sequence[Row], names: Sequence[str]) -> Table:
     return table
 
 
-def _by_size(rows: Sequence[Row]) -> Table:
+def _by_size(rows: Sequence[Row], name: str) -> Table:
     from rich.table import Table
 
     bins = list(dict.fromkeys(row.sizes for row in rows if row.sizes is not None))
-    heads = [f"{title} {low:g}-{high:g}" for title in ("JSR", "consistency") for low, high in bins]
-    table = Table("movement", *heads, box=None, pad_edge=False)
+    heads = [f"movement {low:g}-{high:g}" for low, high in bins]
+    table = Table(TITLES[name], *heads, box=None, pad_edge=False)
     for method in dict.fromkeys(row.method for row in rows):
         found = {row.sizes: row.figures for row in rows if row.method == method}
-        cells = [
-            _number(found.get(sizes, {}).get(name)) for name in ("success", "consistency") for sizes in bins
-        ]
-        table.add_row(method, *cells)
+        intervals = [found.get(sizes, {}).get(name) for sizes in bins]
+        table.add_row(method, *(f"{_number(interval)}  {_range(interval)}" for interval in intervals))
     return table
 
 
