@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rewriter.guards import is_collapsed, is_copy
 from rewriter.learning.config import RewardConfig, ValuePart
 from rewriter.learning.vocabulary import Completion, Reward
 from rewriter.vocabulary import ConsistencyJudge, Detector
@@ -41,11 +42,8 @@ class RewriteJudge:
         config: RewardConfig | None = None,
         guards: Guards | None = None,
     ) -> None:
-        if guards is None:
-            from rewriter.guards import copy_and_collapse
-
-            guards = copy_and_collapse
-        self._detector, self._judge, self._guards = detector, judge, guards
+        self._detector, self._judge = detector, judge
+        self._guards = copied_and_collapsed if guards is None else guards
         self._config = RewardConfig() if config is None else config
 
     def judge(self, completions: Sequence[Completion]) -> list[Reward]:
@@ -76,6 +74,11 @@ class RewriteJudge:
             Reward(dict(FLOOR) if out else next(earned), copied, collapsed)
             for out, (copied, collapsed) in zip(refused, seen, strict=True)
         ]
+
+
+def copied_and_collapsed(source: str, text: str) -> tuple[bool, bool]:
+    """Whether a reply repeats its source, and whether it is blank, degenerate or far from its source's length."""
+    return is_copy(source, text) is not None, is_collapsed(source, text) is not None
 
 
 def closeness(values: NDArray[np.float64], target: NDArray[np.float64], kind: ValuePart) -> float:

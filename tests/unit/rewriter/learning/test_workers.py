@@ -38,9 +38,10 @@ def test_two_workers_learn_what_one_does(base: Any, tmp_path: Path) -> None:
     assert [one.get("skipped") for one in found[0][:3]] == [False, True, False]
     for one, other in zip(found[0], alone, strict=True):
         assert one["tokens"] == other["tokens"]
-        assert one["loss"] == pytest.approx(other["loss"], abs=1e-4)
-        assert one["gradient_norm"] == pytest.approx(other["gradient_norm"], rel=1e-3)
         assert one.get("rewards") == pytest.approx(other.get("rewards"))
+        if one["loss"] is not None:
+            assert one["loss"] == pytest.approx(other["loss"], abs=1e-4)
+            assert one["gradient_norm"] == pytest.approx(other["gradient_norm"], rel=1e-3)
     with np.load(tmp_path / "0.npz") as first, np.load(tmp_path / "1.npz") as second:
         for name, weight in weights.items():
             assert np.array_equal(first[name], second[name])
