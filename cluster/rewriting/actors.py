@@ -295,7 +295,12 @@ def proxies(actors: Actors, resources: ResourcesConfig) -> Parts:
 
 
 @contextmanager
-def actor_parts(config: PartsConfig, address: str | None, run: str = "rewriter") -> Iterator[Parts]:
+def actor_parts(
+    config: PartsConfig,
+    address: str | None,
+    run: str = "rewriter",
+    resources: ResourcesConfig | None = None,
+) -> Iterator[Parts]:
     """The parts in actors for the time of a block, and the cluster too if there was none.
 
     ``cluster.ray_environment.prepare_ray`` is to be called before this module is imported.
@@ -304,7 +309,7 @@ def actor_parts(config: PartsConfig, address: str | None, run: str = "rewriter")
         RunError: if there is no cluster, or the actors cannot be placed or loaded in time.
         ModelError: if a part cannot be loaded as configured.
     """
-    resources = ResourcesConfig()
+    resources = resources or ResourcesConfig()
     with own_signals() as back, ExitStack() as stack:
         if connect(resources, address):
             stack.callback(ray.shutdown)

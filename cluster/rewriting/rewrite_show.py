@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-HALF = 8
+HALF = 5
 """Characters of a bar from 0 to 1."""
 _EIGHTHS = " \u258f\u258e\u258d\u258c\u258b\u258a\u2589\u2588"
 _ASKED_FROM = 0.1
@@ -24,8 +24,8 @@ _ASKED_FROM = 0.1
 def bar(value: float) -> str:
     """A bar from the middle, right for a positive and left for a negative number.
 
-    >>> bar(0.5), bar(-1.0)
-    ('        \u2502\u2588\u2588\u2588\u2588    ', '\u2588\u2588\u2588\u2588\u2588\u2588\u2588\u2588\u2502        ')
+    >>> bar(0.4), bar(-1.0)
+    ('     │██   ', '█████│     ')
     """
     eighths = min(HALF * 8, round(abs(value) * HALF * 8))
     if value >= 0:
@@ -40,11 +40,11 @@ def values_table(rewriting: Rewriting) -> Table:
     from rich.table import Table
 
     request = rewriting.request
-    table = Table(box=None, pad_edge=False)
-    table.add_column("value")
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    table.add_column("value", no_wrap=True)
     for name, style in (("before", "dim"), ("asked", "cyan"), ("after", "green")):
         table.add_column(name, style=style, no_wrap=True)
-        table.add_column("", style=style, justify="right")
+        table.add_column("", style=style, justify="right", no_wrap=True)
     for name, *numbers in zip(SCHWARTZ_VALUES, request.before, request.target, rewriting.after, strict=True):
         moved = abs(numbers[1] - numbers[0]) >= _ASKED_FROM
         cells = [cell for number in numbers for cell in (bar(number), f"{number:+.2f}")]
