@@ -40,6 +40,8 @@ SENTENCES = (2, 6)
 """A passage has from 2 to 5 sentences."""
 PENALTY = 3e-4
 """On the sum of squared weights, beside the mean log-loss."""
+CACHE_TOKENS = 250_000
+"""Token vectors kept, since most texts come up several times: at most 400 MB."""
 CHUNK = 128
 """Pairs read at once."""
 LAYER = 6
@@ -210,14 +212,17 @@ def best_cut(judge: ConsistencyJudge, pairs: Sequence[Pair]) -> float:
     return round(float(cuts[int(np.argmax(right))]), 2)
 
 
-def calibrate(data: Path, folder: Path, seed: int = 0, a_topic: int = 1) -> dict[str, Any]:
+def calibrate(
+    data: Path, folder: Path, seed: int = 0, fit_topics: int = 120, a_topic: int = 3
+) -> dict[str, Any]:
     """Fit on training topics, measure on held-out ones, write ``calibration.json`` and ``figures.json``.
 
     Args:
         data: folder with ``value_labels.parquet``.
         folder: to write to.
         seed: of passages and edits; the topics held out are those of the bundled model.
-        a_topic: pairs of each kind for a training topic; held-out topics have six times as many.
+        fit_topics: training topics to fit on, with a pair of each kind; for four numbers these suffice.
+        a_topic: pairs of each kind for a held-out topic.
 
     Returns:
         The figures.
@@ -229,12 +234,14 @@ def calibrate(data: Path, folder: Path, seed: int = 0, a_topic: int = 1) -> dict
     generator = np.random.default_rng(seed)
     passages = {topic: texts for topic, texts in read_passages(data, generator).items() if texts}
     out = held_out_topics(passages)
-    training = make_pairs(passages, [topic for topic in passages if topic not in out], a_topic, generator)
-    held_out = make_pairs(passages, sorted(out & set(passages)), 6 * a_topic, generator)
+    inside = [topic for topic in passages if topic not in out]
+    inside = sorted(generator.permutation(inside)[:fit_topics].tolist())
+    training = make_pairs(passages, inside, 1, generator)
+    held_out = make_pairs(passages, sorted(out & set(passages)), a_topic, generator)
     logger.info("%d pairs to fit, %d to measure", len(training), len(held_out))
-    encoder = TokenEncoder(number_format="float32", layer=LAYER, context_tokens=CONTEXT_TOKENS)
+    encoder = TokenEncoder(layer=LAYER, context_tokens=CONTEXT_TOKENS, cache_tokens=CACHE_TOKENS)
     calibration = fit(training, encoder, LAYER, CONTEXT_TOKENS)
-    judge = EmbeddingMatchJudge(calibration)
+    judge = EmbeddingMatchJudge(calibration, encoder=encoder)
     cut = best_cut(judge, training)
     figures = {
         "judge": judge.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ class Calibration(BaseModel):
         max_length=len(FEATURES),
         description="mean of each feature between sentences and texts of other topics",
     )
-    weights: tuple[float, ...] = Field(
+    weights: tuple[Annotated[float, Field(ge=0)], ...] = Field(
         min_length=len(FEATURES), max_length=len(FEATURES), description="of each feature; at least 0"
     )
     intercept: float = Field(description="logit where every feature is at its baseline")

@@ -63,6 +63,7 @@ class EmbeddingMatchJudge:
         num_threads: CPU threads of torch for the whole process; None leaves them.
         number_format: of the embedder's weights, as in ``TokenEncoder``.
         cache_tokens: token vectors kept, as there.
+        encoder: of token vectors, in place of one as the calibration asks for; the four settings before are then unused.
 
     Raises:
         ModelError: if the embedder cannot be loaded.
@@ -77,9 +78,10 @@ class EmbeddingMatchJudge:
         num_threads: int | None = None,
         number_format: NumberFormat = "auto",
         cache_tokens: int = CACHE_TOKENS,
+        encoder: TokenEncoder | None = None,
     ) -> None:
         self._calibration = calibration or Calibration.load()
-        self._encoder = TokenEncoder(
+        self._encoder = encoder or TokenEncoder(
             device,
             num_threads,
             number_format,
