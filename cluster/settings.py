@@ -19,6 +19,9 @@ from negotiation.errors import ConfigurationError
 
 ENVIRONMENT_PREFIX = "CONCORDAT_"
 
+TAGS = ("kind", "method")
+"""Fields that tell which of several kinds of settings a branch holds."""
+
 NO_SETTINGS = frozenset({"CONCORDAT_API_KEY"})
 """Environment variables with that prefix that hold secrets and no settings."""
 
@@ -149,7 +152,8 @@ def _steps(model: type[BaseModel], loc: tuple[int | str, ...]) -> Iterator[tuple
         tagged = [
             member
             for member in models
-            if "kind" in member.model_fields and part in get_args(member.model_fields["kind"].annotation)
+            for tag in TAGS
+            if tag in member.model_fields and part in get_args(member.model_fields[tag].annotation)
         ]
         if tagged:
             here = tagged
