@@ -63,9 +63,16 @@ class SupervisedConfig(BaseModel):
     real_per_topic: int = Field(
         8, ge=2, description="units of a topic among which real pairs are looked for; each is embedded"
     )
-    constructed: int = Field(6500, ge=0, description="texts to be made by exchanging sentences")
-    draws: int = Field(
-        3, ge=1, description="texts made for each that is taken: the one whose values moved farthest"
+    constructed: int = Field(
+        6500, ge=0, description="searches for a text that comes nearer to a target by exchanges"
+    )
+    edits: int = Field(2, ge=1, description="exchanges in a search")
+    draws: int = Field(10, ge=1, description="texts tried for each exchange; all are read by the detector")
+    asked: RequestConfig = Field(
+        default_factory=RequestConfig, description="the targets that searches set out for"
+    )
+    turned_share: float = Field(
+        0.3, ge=0.0, le=1.0, description="share of constructed pairs whose answer is the text it began with"
     )
     identity_share: float = Field(
         0.08, ge=0.0, lt=1.0, description="share of all pairs that ask for no movement and repeat the source"

@@ -1,8 +1,8 @@
 """Supervised pairs by rule: a source, and a text on the same topic that keeps much of it and has other values.
 
 - *real*: two units on one topic that are near in meaning;
-- *constructed*: a unit with some of its sentences, or of their last clauses, exchanged for or joined by those of another unit
-  on the topic;
+- *constructed*: a unit with some of its sentences, or of their last clauses, exchanged for or joined by those of other units
+  on the topic, by a search that comes nearer to a drawn target with each exchange;
 - *identity*: a unit and itself.
 
 The target is always what the detector reads in the answer (hindsight relabelling, Andrychowicz et al. 2017, arXiv 1707.01495):
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from rewriter.learning.vocabulary import SupervisedRow
 from rewriter.pairs.config import SupervisedConfig
+from rewriter.pairs.requests import make_requests
 from rewriter.pairs.units import Unit, read_texts
 from rewriter.sentences import split_sentences
 from rewriter.vocabulary import ConsistencyJudge, Detector, RewriteRequest, ValueVector
@@ -78,16 +79,14 @@ def supervised_pairs(
     config = config or SupervisedConfig()
     rng = np.random.default_rng(config.seed)
     drafts = real_pairs(units, embed, config)
-    made, answers = _farthest(
-        constructed_texts(units, config.constructed * config.draws, rng), detector, config.draws
-    )
-    # Half of them are learned the other way round, so that whole texts are written as well as mixed ones.
-    turned = rng.random(len(made)) < 0.5
+    made = constructed_units(units, detector, config)
+    # Some are learned the other way round, so that whole texts are written as well as mixed ones.
+    turned = rng.random(len(made)) < config.turned_share
     drafts += [
-        _pair(answer, source.text, source.values, "constructed")
+        _pair(found, source.text, source.values, "constructed")
         if turn
-        else _pair(source, answer.text, answer.values, "constructed")
-        for turn, (source, _), answer in zip(turned, made, answers, strict=True)
+        else _pair(source, found.text, found.values, "constructed")
+        for turn, (source, found) in zip(turned, made, strict=True)
     ]
     moved = [draft for draft in drafts if draft.movement >= config.least_movement]
     kept = _consistent(moved, consistency, config.consistency)
@@ -118,24 +117,37 @@ def real_pairs(units: Sequence[Unit], embed: Embed, config: SupervisedConfig) ->
     return [_pair(source, answer.text, answer.values, "real") for source, answer in both[: config.real]]
 
 
-def constructed_texts(units: Sequence[Unit], count: int, rng: np.random.Generator) -> list[tuple[Unit, str]]:
-    """Units with exchanged sentences: (source, text), at most ``count``, none equal to its source.
+def constructed_units(
+    units: Sequence[Unit], detector: Detector, config: SupervisedConfig
+) -> list[tuple[Unit, Unit]]:
+    """(source, what was made of it): ``constructed`` searches, less those that found nothing.
 
-    Clauses are exchanged in two texts of five, sentences in the others. At least one sentence of the source is kept, or begins as
-    it did.
+    A search starts at a unit and a target, drawn as requests are. In each of ``edits`` rounds, ``draws`` texts are made of the
+    one at hand, each with something exchanged (clauses in two of five, sentences in the others); the one that the detector reads
+    nearest to the target is kept, if it is nearer than the one at hand. All searches go side by side.
     """
+    rng = np.random.default_rng([config.seed, 1])
     by_topic = _by_topic(units)
-    topics = [topic for topic, members in sorted(by_topic.items()) if len(members) > 1]
-    made: list[tuple[Unit, str]] = []
-    if not topics:
-        return made
-    for _ in range(count):
-        members = by_topic[topics[rng.integers(len(topics))]]
-        first, second = rng.choice(len(members), size=2, replace=False)
-        text = exchange(split_sentences(members[first].text), split_sentences(members[second].text), rng)
-        if text != members[first].text:
-            made.append((members[first], text))
-    return made
+    sources = {(unit.topic_id, unit.text): unit for unit in units}
+    asked = make_requests(units, config.constructed, config.seed, config.asked) if config.constructed else []
+    targets = [np.array(one.request.target) for one in asked]
+    begun = [sources[one.topic_id, one.request.source] for one in asked]
+    at_hand = list(begun)
+    for _ in range(config.edits):
+        drawn = [_edited(unit, by_topic[unit.topic_id], rng) for unit in at_hand for _ in range(config.draws)]
+        read = read_texts(detector, drawn)
+        for place, target in enumerate(targets):
+            candidates = [at_hand[place], *read[place * config.draws : (place + 1) * config.draws]]
+            distances = [float(np.linalg.norm(np.array(unit.values) - target)) for unit in candidates]
+            at_hand[place] = candidates[int(np.argmin(distances))]
+    return [(source, made) for source, made in zip(begun, at_hand, strict=True) if made.text != source.text]
+
+
+def _edited(unit: Unit, members: Sequence[Unit], rng: np.random.Generator) -> tuple[int, str]:
+    """(topic id, text) of a unit with something exchanged for what another unit on the topic says."""
+    donor = members[int(rng.integers(len(members)))]
+    change = exchange_clauses if rng.random() < 0.4 else exchange
+    return unit.topic_id, change(split_sentences(unit.text), split_sentences(donor.text), rng)
 
 
 def exchange(source: Sequence[str], donor: Sequence[str], rng: np.random.Generator) -> str:
@@ -180,22 +192,6 @@ def exchange_clauses(source: Sequence[str], donor: Sequence[str], rng: np.random
         bare = _LAST_CLAUSE.sub("", kept[place])
         kept[place] = bare.rstrip(" .!?,;:") + clauses[clause]
     return " ".join(kept)
-
-
-def _farthest(
-    made: Sequence[tuple[Unit, str]], detector: Detector, draws: int
-) -> tuple[list[tuple[Unit, str]], list[Unit]]:
-    """Of each run of ``draws`` texts the one whose values moved farthest, with its reading."""
-    answers = read_texts(detector, [(source.topic_id, text) for source, text in made])
-    moved = [
-        float(np.linalg.norm(np.array(answer.values) - np.array(source.values)))
-        for (source, _), answer in zip(made, answers, strict=True)
-    ]
-    best = [
-        max(range(start, min(start + draws, len(made))), key=lambda place: moved[place])
-        for start in range(0, len(made), draws)
-    ]
-    return [made[place] for place in best], [answers[place] for place in best]
 
 
 def _consistent(

@@ -11,13 +11,28 @@ from hypothesis import strategies as st
 
 from rewriter.pairs.config import RequestConfig, SupervisedConfig, UnitConfig
 from rewriter.pairs.material import held_out_requests, training_requests, training_rows
+from rewriter.pairs.requests import make_requests
 from rewriter.pairs.storage import keep_pairs, read_pairs
-from rewriter.pairs.supervised import exchange, exchange_clauses, real_pairs, supervised_pairs
+from rewriter.pairs.supervised import (
+    constructed_units,
+    exchange,
+    exchange_clauses,
+    real_pairs,
+    supervised_pairs,
+)
 from rewriter.pairs.units import Unit, read_units
 from rewriter.sentences import split_sentences
 from tests.unit.rewriter.pairs.fakes import BagEmbedder, WordDetector, WordJudge, write_labels
 
-CONFIG = SupervisedConfig(real=20, constructed=80, similarity=0.5, least_movement=0.3, consistency=0.4)
+CONFIG = SupervisedConfig(
+    real=20,
+    constructed=60,
+    draws=4,
+    asked=RequestConfig(sizes=(0.3, 1.2)),
+    similarity=0.5,
+    least_movement=0.3,
+    consistency=0.4,
+)
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +78,29 @@ def test_pairs_are_a_function_of_the_seed(units: tuple[Unit, ...]) -> None:
     assert made[0] != made[2]
 
 
-def test_of_several_draws_the_farthest_is_taken(units: tuple[Unit, ...]) -> None:
-    def mean(draws: int) -> float:
-        config = CONFIG.model_copy(update={"draws": draws, "real": 0, "least_movement": 0.0})
-        pairs = supervised_pairs(units, WordDetector(), WordJudge(), BagEmbedder().embed, config)
-        return float(np.mean([pair.movement for pair in pairs if pair.origin == "constructed"]))
+def test_a_search_comes_nearer_to_its_target_with_more_edits_and_draws(units: tuple[Unit, ...]) -> None:
+    asked = make_requests(units, CONFIG.constructed, CONFIG.seed, CONFIG.asked)
 
-    assert mean(6) > mean(1)
+    def left(edits: int, draws: int) -> float:
+        config = CONFIG.model_copy(update={"edits": edits, "draws": draws})
+        made: dict[str, list[np.ndarray]] = {}
+        for source, found in constructed_units(units, WordDetector(), config):
+            assert source.text != found.text
+            made.setdefault(source.text, []).append(np.array(found.values))
+        nearest = [
+            min(
+                [one.size]
+                + [
+                    float(np.linalg.norm(values - np.array(one.request.target)))
+                    for values in made.get(one.request.source, [])
+                ]
+            )
+            for one in asked
+        ]
+        return float(np.mean(nearest))
+
+    assert left(1, 1) < np.mean([one.size for one in asked])
+    assert left(2, 8) < left(1, 1)
 
 
 def test_real_pairs_are_near_in_meaning_on_one_topic_and_go_both_ways(units: tuple[Unit, ...]) -> None:
