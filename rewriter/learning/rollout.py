@@ -12,6 +12,7 @@ part of the cache is given up from time to time. Models whose attention does not
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from agents.models.protocol import Finish
 from agents.models.sampling import sample
 from negotiation.errors import ConfigurationError, ModelError
 from rewriter.learning.policy import Policy
+from rewriter.learning.side_by_side import growing_cache, side_by_side
 from rewriter.learning.vocabulary import Completion, Weights
 from rewriter.vocabulary import RewriteRequest
 
@@ -159,10 +161,14 @@ class _Sampling:
         logits = self._prefill()
         last = self._choose(logits[:, None].expand(-1, self._slots.shape[1], -1), 0)
         step = 1
-        while self._alive.any():
-            last = self._narrow(last)
-            last = self._choose(self._forward(last, step), step)
-            step += 1
+        attending = (
+            side_by_side(self._policy.model.get_base_model()) if self._policy.shares else nullcontext()
+        )
+        with attending:
+            while self._alive.any():
+                last = self._narrow(last)
+                last = self._choose(self._forward(last, step), step)
+                step += 1
         return [
             [
                 (
@@ -184,7 +190,7 @@ class _Sampling:
             tokens[number, length - len(row.prompt) :] = row.prompt
             mask[number, length - len(row.prompt) :] = 1
         self._prompt_seen = mask.astype(np.bool_)
-        self._cache = DynamicCache()
+        self._cache = growing_cache() if self._policy.shares else DynamicCache()
         positions = np.maximum(mask.cumsum(axis=1) - 1, 0)
         return self._logits(tokens, self._put(mask), positions, 1)[:, -1]
 
@@ -196,7 +202,13 @@ class _Sampling:
         own = self._owners[:, None, :] == self._slots[:, :, None]
         prompt = np.broadcast_to(self._prompt_seen[:, None, :], (*own.shape[:2], self._prompt_seen.shape[1]))
         seen = np.concatenate([prompt, own], axis=2)
-        mask = self._put(seen[:, None]) if self._policy.shares else self._put(seen[:, 0].astype(np.int64))
+        if self._policy.shares:
+            halves = torch.bfloat16 if self._policy.logprobs.halves else self._policy.model.dtype
+            mask = torch.zeros((), dtype=halves, device=self._device).masked_fill(
+                ~self._put(seen[:, None]), -torch.inf
+            )
+        else:
+            mask = self._put(seen[:, 0].astype(np.int64))
         return self._logits(last, mask, positions, last.shape[1])
 
     def _logits(
