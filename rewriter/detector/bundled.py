@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import expit
 
 from rewriter.detector.calibration import Floats, signs
-from rewriter.detector.features import grams, sentences
+from rewriter.detector.features import sentences, weighted_grams
 from rewriter.detector.weights import DIMENSIONS, DetectorWeights
 from rewriter.vocabulary import ValueReading, check_text
 
@@ -21,26 +21,29 @@ class Scores:
     Attributes:
         logits: (10,) the text's score for each value.
         weight: of all its sentences together; 0 if nothing in it is known.
+        natural: share of its pairs of neighbouring words that are known, in [0, 1].
     """
 
     logits: Floats
     weight: float
+    natural: float
 
 
 class BundledDetector:
     """Reads values by an ordinal linear model of words and pairs of words.
 
-    For a sentence s with the known grams G (each once):
+    For a sentence s with the known grams G, each once, with the weight c_g of its context (``weighted_grams``):
 
-        z_s  = sum over G of idf_g * weight_g  /  max(sqrt(sum over G of idf_g^2), floor)     (10,)
-        u_s  = clip * tanh(z_s / clip)                                                       no sentence outshouts the rest
-        z    = sum over s of a_s * u_s  /  sum of a_s,      a_s = |G|^power                  (10,)
+        z_s  = sum over G of c_g * idf_g * weight_g  /  max(sqrt(sum over G of (c_g * idf_g)^2), floor)     (10,)
+        u_s  = clip * tanh(z_s / clip)                                     no sentence outshouts the rest
+        z    = sum over s of a_s * u_s  /  sum of a_s,      a_s = (sum over G of c_g)^power      (10,)
 
     z goes through one rising map for each value to answers in [-1, 1], whose distribution on texts of unseen topics is that
     of the labels. A text is read by itself, so its reading is the same in any company.
 
     The confidence of a reading is the expected share of the ten values on which the judge of its training texts has the same
-    sign (for, against, neither) as the reading, checked on unseen topics.
+    sign (for, against, neither) as the reading, checked on unseen topics. In a text with fewer known pairs of words than
+    prose of its kind has, it falls in proportion: there the reading rests on little.
 
     Args:
         weights: what was trained.
@@ -66,32 +69,47 @@ class BundledDetector:
             check_text(text, f"text {place} for the detector")
         return [self._read(text) for text in texts]
 
+    def answers(self, texts: Sequence[str]) -> Floats:
+        """(n, 10) the values of n texts, without confidences."""
+        return np.array([reading.values for reading in self.read(texts)])
+
     def score(self, text: str) -> Scores:
         """The scores of a text before calibration."""
         weights, config = self._weights, self._weights.config
         logits, total = np.zeros(DIMENSIONS), 0.0
+        pairs = known_pairs = 0
         for words in sentences(text):
-            rows = [weights.vocabulary[gram] for gram in grams(words) if gram in weights.vocabulary]
-            if not rows:
+            known = weights.pairs.known(words)
+            pairs, known_pairs = pairs + len(known), known_pairs + sum(known)
+            grams = weighted_grams(words, known, config.one_side)
+            counted = [(weights.vocabulary[gram], c) for gram, c in grams if gram in weights.vocabulary]
+            if not counted:
                 continue
-            idf = weights.idf[rows]
+            rows, context = [row for row, _ in counted], np.array([c for _, c in counted])
+            idf = weights.idf[rows] * context
             length = max(float(np.sqrt(idf @ idf)), config.floor)
             scored = config.clip * np.tanh(idf @ weights.weight[rows] / length / config.clip)
-            share = len(rows) ** config.power
+            share = float(context.sum()) ** config.power
             logits += share * scored
             total += share
-        return Scores(logits / total if total else logits, total)
+        return Scores(logits / total if total else logits, total, known_pairs / pairs if pairs else 0.0)
+
+    def heaviest(self, value: int, sign: int, count: int) -> list[str]:
+        """The grams that weigh most for (sign 1) or against (-1) a value, the heaviest first: what an attacker would paste."""
+        weights = self._weights
+        words = list(weights.vocabulary)
+        order = np.argsort(-sign * weights.weight[:, value] * weights.idf, kind="stable")
+        return [words[place] for place in order[:count]]
 
     def _read(self, text: str) -> ValueReading:
         scores = self.score(text)
         if scores.weight == 0.0:
             return ValueReading(tuple(self._weights.centre.tolist()), 0.0)
-        answers = np.array(
-            [answer(score) for answer, score in zip(self._weights.answers, scores.logits, strict=True)]
-        )
+        answers = self._weights.answer(scores.logits)
         expected = expected_agreement(scores.logits[None], answers[None], self._weights.thresholds)
-        confidence = float(np.clip(self._weights.agreement(expected)[0], 0.0, 1.0))
-        return ValueReading(tuple(np.clip(answers, -1.0, 1.0).tolist()), confidence)
+        natural = min(1.0, scores.natural / self._weights.config.natural)
+        confidence = float(np.clip(self._weights.agreement(expected)[0], 0.0, 1.0)) * natural
+        return ValueReading(tuple(answers.tolist()), confidence)
 
 
 def expected_agreement(logits: Floats, answers: Floats, thresholds: Floats) -> Floats:

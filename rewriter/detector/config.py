@@ -18,7 +18,11 @@ class DetectorConfig(BaseModel):
     out: Path = Field(description="folder that receives the detector, its figures and its card")
     scoring: ScoringConfig = Field(default=ScoringConfig(), description="the form of the model")
     min_texts: int = Field(default=5, ge=1, description="texts that a gram must stand in")
-    epochs: int = Field(default=8, ge=1, description="times that each text is seen")
+    pair_topics: int = Field(
+        default=2, ge=1, description="topics that a pair of words must stand in to be known"
+    )
+    limit: float = Field(default=5.0, gt=0, description="bound on a gram's weight times its idf, in logits")
+    epochs: int = Field(default=6, ge=1, description="times that each text is seen")
     batch: int = Field(default=256, ge=1, description="texts in a step")
     learning_rate: float = Field(
         default=0.05, gt=0, description="of Adam; falls to 0 in the last seven tenths"

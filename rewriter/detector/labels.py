@@ -43,6 +43,14 @@ class Labelled:
         """(n, 10) labels of the judge who labelled every text."""
         return self.labels[JUDGE]
 
+    def part(self, places: NDArray[np.int64]) -> Labelled:
+        """The texts at these places."""
+        return Labelled(
+            tuple(self.texts[place] for place in places.tolist()),
+            self.topics[places],
+            {judge: labels[places] for judge, labels in self.labels.items()},
+        )
+
     def shares_above(self) -> NDArray[np.float32]:
         """(n, 10, 4) share of a text's judges whose label is above each of ``CUTS``: the soft targets."""
         with_cuts = [labels[:, :, None] >= np.array(CUTS) for labels in self.labels.values()]

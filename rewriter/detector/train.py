@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from rewriter.detector.bundled import expected_agreement
+from rewriter.detector.bundled import BundledDetector, expected_agreement
 from rewriter.detector.calibration import Floats, match_means, match_quantiles, signs
+from rewriter.detector.card import write_card
 from rewriter.detector.config import DetectorConfig
-from rewriter.detector.fit import Fitted, Grams, fit, scores_of
+from rewriter.detector.features import sentences
+from rewriter.detector.fit import Fitted, Words, fit, scores_of
+from rewriter.detector.held_out import held_out_figures
+from rewriter.detector.labels import OTHER_JUDGE, Labelled, load_labels, topic_folds
+from rewriter.detector.measure import agreement, spread
 from rewriter.detector.weights import DIMENSIONS, DetectorWeights
 
 Listener = Callable[[str], None]
+HELD_OUT = 0
+"""The fold that the kept detector never sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A round of fits.
+
+    Attributes:
+        name: for progress.
+        folds: (n,) of the texts.
+        config: settings.
+        told: is given lines of progress.
+    """
+
+    name: str
+    folds: NDArray[np.int64]
+    config: DetectorConfig
+    told: Listener
 
 
 def calibrated(fitted: Fitted, config: DetectorConfig, scores: Floats, labels: Floats) -> DetectorWeights:
@@ -32,6 +60,7 @@ def calibrated(fitted: Fitted, config: DetectorConfig, scores: Floats, labels: F
     return DetectorWeights(
         config.scoring,
         fitted.vocabulary.rows,
+        fitted.pairs,
         fitted.weight,
         fitted.vocabulary.idf,
         fitted.thresholds,
@@ -41,43 +70,83 @@ def calibrated(fitted: Fitted, config: DetectorConfig, scores: Floats, labels: F
     )
 
 
-def out_of_fold(
-    texts: Sequence[Grams],
-    above: NDArray[np.float32],
-    folds: NDArray[np.int64],
-    config: DetectorConfig,
-    told: Listener,
-) -> Floats:
-    """(n, 10) scores of every text by weights that were fitted on the other folds."""
-    scores = np.empty((len(texts), DIMENSIONS))
-    for fold in np.unique(folds):
-        rest, part = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        fitted = fit([texts[place] for place in rest], above[rest], config)
-        scores[part] = scores_of(fitted, [texts[place] for place in part], config)
-        told(f"out of fold {fold}: {len(part)} texts scored")
-    return scores
+def out_of_fold(data: Labelled, words: Sequence[Words], job: Job) -> tuple[Floats, dict[int, Fitted]]:
+    """Scores of every text by weights that were fitted on the other folds.
+
+    Returns:
+        (n, 10) scores, and the weights that were fitted without each fold.
+    """
+    above, kept = data.shares_above(), {}
+    scores = np.empty((len(words), DIMENSIONS))
+    for fold in np.unique(job.folds).tolist():
+        rest, part = np.flatnonzero(job.folds != fold), np.flatnonzero(job.folds == fold)
+        kept[fold] = fit([words[place] for place in rest], data.topics[rest], above[rest], job.config)
+        scores[part] = scores_of(kept[fold], [words[place] for place in part], job.config)
+        job.told(f"{job.name}: fold {fold}, {len(part)} texts scored that it had not seen")
+    return scores, kept
 
 
-def train_weights(
-    texts: Sequence[Grams],
-    above: NDArray[np.float32],
-    judged: Floats,
-    folds: NDArray[np.int64],
-    config: DetectorConfig,
-    told: Listener,
-) -> DetectorWeights:
-    """A detector for these texts, calibrated by models that did not see the topics they were scored on.
+def train_detector(config: DetectorConfig, told: Listener = lambda line: None) -> dict[str, Any]:
+    """Train, calibrate, measure and write a detector.
+
+    The topics are cut into folds. The detector that is kept never sees the first of them; its figures are of that fold. Its
+    answers are calibrated on scores of the other folds, each by weights that did not see it. The figures over all folds are of
+    weights fitted on the others, calibrated on the scores of the others.
 
     Args:
-        texts: n.
-        above: (n, 10, 4) soft targets.
-        judged: (n, 10) labels of the judge.
-        folds: (n,) by topic, for the calibration.
         config: settings.
         told: is given lines of progress.
+
+    Returns:
+        The figures, as kept in ``figures.json``.
+
+    Raises:
+        ConfigurationError: if the data cannot be used.
     """
-    unseen = out_of_fold(texts, above, folds, config, told)
-    fitted = fit(
-        texts, above, config, lambda epoch, loss: told(f"epoch {epoch}/{config.epochs}: {loss:.4f} nats")
-    )
-    return calibrated(fitted, config, unseen, judged)
+    began = monotonic()
+    torch.set_num_threads(config.threads)
+    data = load_labels(config.data)
+    words = [sentences(text) for text in data.texts]
+    folds = topic_folds(data.topics, config.folds, np.random.default_rng(config.seed))
+    told(f"{len(data.texts)} texts on {len(np.unique(data.topics))} topics")
+    scores, kept = out_of_fold(data, words, Job("all topics", folds, config, told))
+    own = np.flatnonzero(folds != HELD_OUT)
+    own_words, own_data = [words[place] for place in own], data.part(own)
+    unseen, _ = out_of_fold(own_data, own_words, Job("training topics", folds[own], config, told))
+    weights = calibrated(kept[HELD_OUT], config, unseen, own_data.judged)
+    weights.save(config.out)
+    detector = BundledDetector(DetectorWeights.load(config.out))
+    told("measuring")
+    figures = {
+        "held_out": held_out_figures(detector, data, folds == HELD_OUT, np.random.default_rng(config.seed)),
+        "five_fold": fold_figures(scores, kept, data, folds, config),
+        "grams": len(weights.vocabulary),
+        "pairs": int(weights.pairs.taken.sum()),
+        "settings": config.model_dump(mode="json", exclude={"data", "out"}),
+        "training_s": round(monotonic() - began, 1),
+    }
+    write_card(config, figures)
+    return figures
+
+
+def fold_figures(
+    scores: Floats,
+    kept: Mapping[int, Fitted],
+    data: Labelled,
+    folds: NDArray[np.int64],
+    config: DetectorConfig,
+) -> dict[str, Any]:
+    """Agreement over all folds, each answered by the weights and the calibration of the others."""
+    answers, centres = np.empty_like(scores), np.empty_like(scores)
+    for fold, fitted in kept.items():
+        part, rest = folds == fold, folds != fold
+        weights = calibrated(fitted, config, scores[rest], data.judged[rest])
+        answers[part] = weights.answer(scores[part])
+        centres[part] = data.judged[rest].mean(axis=0)
+    found = agreement(answers, data.judged, centres) | {"spread": spread(answers, data.judged)["ratio"]}
+    both = ~np.isnan(data.labels[OTHER_JUDGE]).any(axis=1) if OTHER_JUDGE in data.labels else None
+    if both is not None and both.any():
+        bound = agreement(data.labels[OTHER_JUDGE][both], data.judged[both], centres[both])
+        found["judge_against_judge"] = bound
+        found["on_the_same_texts"] = agreement(answers[both], data.judged[both], centres[both])
+    return found

@@ -16,9 +16,10 @@ from agents.faults import faults_of
 from agents.values import SCHWARTZ_VALUES
 from negotiation.errors import ModelError
 from rewriter.detector.calibration import CUTS, Floats, MonotoneMap
+from rewriter.detector.features import PAIR_BITS, PairTable
 
 BUNDLED_DETECTOR = Path(__file__).parent.parent / "data" / "detector" / "bundled"
-FORMAT = 1
+FORMAT = 2
 
 DIMENSIONS = len(SCHWARTZ_VALUES)
 
@@ -29,12 +30,21 @@ class ScoringConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: int = Field(default=FORMAT, ge=FORMAT, le=FORMAT, description="of the files")
-    clip: float = Field(default=3.0, gt=0, description="bound that a sentence's score nears, in logits")
+    clip: float = Field(default=2.0, gt=0, description="bound that a sentence's score nears, in logits")
+    one_side: float = Field(
+        default=0.1, ge=0, le=1, description="weight of a gram that only one neighbour is known beside"
+    )
+    natural: float = Field(
+        default=0.6, gt=0, le=1, description="share of known pairs of words below which confidence falls"
+    )
     floor: float = Field(
         default=20.0, gt=0, description="least length a sentence is divided by: short ones are not blown up"
     )
     power: float = Field(
-        default=0.5, ge=0, le=1, description="a sentence counts as its number of known grams to this power"
+        default=0.5,
+        ge=0,
+        le=1,
+        description="a sentence counts as the weight of its known grams to this power",
     )
 
 
@@ -45,6 +55,7 @@ class DetectorWeights:
     Attributes:
         config: how it scores.
         vocabulary: gram to its row.
+        pairs: the pairs of words that are known.
         weight: (V grams, 10) logits for each value.
         idf: (V,) >= 1, rarer is higher.
         thresholds: (10, 4) logits; with a score z, sigmoid(z + threshold k) is the probability that a judge's label is
@@ -56,6 +67,7 @@ class DetectorWeights:
 
     config: ScoringConfig
     vocabulary: dict[str, int]
+    pairs: PairTable
     weight: Floats
     idf: Floats
     thresholds: Floats
@@ -80,12 +92,18 @@ class DetectorWeights:
         if len(self.answers) != DIMENSIONS:
             raise ModelError(f"detector: {len(self.answers)} maps of answers; expected {DIMENSIONS}")
 
+    def answer(self, logits: Floats) -> Floats:
+        """(..., 10) answers in [-1, 1] to scores of the same shape."""
+        columns = [answer(logits[..., place]) for place, answer in enumerate(self.answers)]
+        return np.clip(np.stack(columns, axis=-1), -1.0, 1.0)
+
     def save(self, folder: Path) -> None:
-        """Write the three files; weights and idf are rounded to half precision (see ``rounded``)."""
+        """Write the three files; weights and idf are kept in half precision, to which the training rounds them."""
         from safetensors.numpy import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, NDArray[Any]] = {
+            "pairs": np.packbits(self.pairs.taken),
             "weight": self.weight.astype(np.float16),
             "idf": self.idf.astype(np.float16),
             "thresholds": self.thresholds.astype(np.float32),
@@ -95,6 +113,7 @@ class DetectorWeights:
         for place, answer in enumerate(self.answers):
             tensors[f"answers.{place}"] = np.stack([answer.at, answer.to]).astype(np.float32)
         save_file(tensors, folder / "model.safetensors")
+        (folder / "model.safetensors").chmod(0o644)
         ordered = sorted(self.vocabulary, key=self.vocabulary.__getitem__)
         _write(folder / "vocabulary.json", ordered)
         _write(folder / "detector.json", self.config.model_dump())
@@ -115,10 +134,13 @@ class DetectorWeights:
             raise ModelError(f"{folder / 'vocabulary.json'} is no list of words; train the detector again")
         path = _present(folder, "model.safetensors")
         try:
-            tensors = {name: np.asarray(tensor, dtype=np.float64) for name, tensor in load_file(path).items()}
+            raw = load_file(path)
+            pairs = PairTable(np.unpackbits(raw.pop("pairs"), count=PAIR_BITS).astype(np.bool_))
+            tensors = {name: np.asarray(tensor, dtype=np.float64) for name, tensor in raw.items()}
             return cls(
                 config,
                 {word: row for row, word in enumerate(words)},
+                pairs,
                 tensors["weight"],
                 tensors["idf"],
                 tensors["thresholds"],
