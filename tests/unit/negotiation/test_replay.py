@@ -185,3 +185,11 @@ def test_stopping_is_counted() -> None:
     assert (found.runs, found.fired, found.fired_at_first_chance) == (5, 4, 3)
     assert (found.gain_by_weights, found.gain_by_weights_unmixed, found.gain_by_proposal) == (1, 1, 1)
     assert (found.gain_at_all, found.utility_fell) == (3, 1)
+
+
+def test_nash_conv_is_that_of_openspiel() -> None:
+    from negotiation.metagame import nash_conv_openspiel
+
+    for item in random_games(3, 3):
+        [*_, found] = replay_run(random_games(3, item.round))
+        assert found.published == pytest.approx(nash_conv_openspiel(item.game, item.published), abs=1e-9)
