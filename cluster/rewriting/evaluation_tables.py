@@ -23,12 +23,14 @@ TITLES = {
     "l2": "L2",
     "cosine": "cosine",
     "success": "JSR",
+    "approach": "approach",
     "progress": "progress",
     "drift": "drift",
     "copied": "copied",
     "collapsed": "collapsed",
     "cut": "cut",
     "second_l2": "L2 (2nd)",
+    "second_approach": "approach (2nd)",
     "second_progress": "progress (2nd)",
     "second_success": "JSR (2nd)",
 }
@@ -40,9 +42,10 @@ _LATEX = str.maketrans(
 )
 
 _PARTS = (
-    ("consistency", "l2", "cosine", "success", "progress"),
-    ("forward", "backward", "drift", "copied", "collapsed", "cut"),
-    ("second_l2", "second_progress", "second_success"),
+    ("consistency", "l2", "cosine", "success", "approach"),
+    ("forward", "backward", "progress", "drift"),
+    ("copied", "collapsed", "cut"),
+    ("second_l2", "second_success", "second_approach", "second_progress"),
 )
 """Measures of each table on the terminal: so few that 80 columns hold them."""
 

@@ -11,16 +11,21 @@ consistency      mean of both                                            higher
 l2               |v1 - v*|                                               lower
 cosine           cos(v1, v*), [-1, 1]                                    higher
 success          l2 < 0.8 and consistency > 0.3 (JSR), 0 or 1            higher
-progress         (d . a) / |a|^2: share of the movement that was made    1
+approach         1 - l2 / |a|: share of the distance that was closed    higher
+progress         (d . a) / |a|^2: movement along the one asked for       1
 drift            root mean square of d where |a_k| < 0.1                 lower
 copied           the reply repeats its source (rewriter.guards)          lower
 collapsed        blank, cut, degenerate or far from its source's length  lower
 cut              the reply did not end within its bound                  lower
-second_*         l2, progress, success by another detector               as above
+second_*         l2, approach, progress, success by another detector    as above
 ===============  ======================================================  ======
 
-A blank reply has no values: it has consistency 0 and no success, and its distances are missing and counted. Progress is missing
-where nothing was asked to move, drift where everything was. The second detector has its own reading of the source: it is set the
+An unrelated text makes progress too: one half on average, if its values, the source's and the target are drawn alike. It does not
+approach the target by that, so progress is to be read with approach: 0 for a copy, below 0 if a method ends farther from the
+target than it began.
+
+A blank reply has no values: it has consistency 0 and no success, and its distances are missing and counted. Progress and
+approach are missing where nothing was asked to move, drift where everything was. The second detector has its own reading of the source: it is set the
 same movement, v0' + a cut at -1 and 1, since its scale is its own.
 """
 
@@ -46,12 +51,14 @@ MEASURES = (
     "l2",
     "cosine",
     "success",
+    "approach",
     "progress",
     "drift",
     "copied",
     "collapsed",
     "cut",
     "second_l2",
+    "second_approach",
     "second_progress",
     "second_success",
 )
@@ -135,7 +142,7 @@ def measure(
             by_second = value_figures(seen, others[number].vector, consistency.mean)
             figures |= {
                 f"second_{name}": by_second[name]
-                for name in ("l2", "progress", "success")
+                for name in ("l2", "approach", "progress", "success")
                 if name in by_second
             }
         found.append(Measured(one.topic_id, one.size, reply, reading.values, figures))
@@ -165,6 +172,7 @@ def value_figures(
     figures["cosine"] = float(np.clip(after @ target / lengths, -1.0, 1.0)) if lengths > 1e-12 else 0.0
     if float(asked @ asked) > 1e-12:
         figures["progress"] = float(done @ asked / (asked @ asked))
+        figures["approach"] = 1.0 - l2 / float(np.linalg.norm(asked))
     stays = np.abs(asked) < STAYS
     if stays.any():
         figures["drift"] = float(np.sqrt(np.mean(done[stays] ** 2)))

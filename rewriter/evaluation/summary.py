@@ -99,7 +99,7 @@ def mean_over_topics(measured: Sequence[Measured], name: str, rng: np.random.Gen
 def differences(
     measured: Mapping[str, Sequence[Measured]],
     pairs: Sequence[tuple[str, str]],
-    measures: Sequence[str] = ("success", "consistency", "l2", "progress"),
+    measures: Sequence[str] = ("success", "consistency", "l2", "approach"),
     seed: int = 0,
 ) -> list[Difference]:
     """Paired differences; requests that lack the measure for one of the two are left out.

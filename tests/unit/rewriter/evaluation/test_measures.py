@@ -30,6 +30,7 @@ def test_a_hand_computed_case() -> None:
     assert figures["l2"] == pytest.approx(math.hypot(0.1, 0.3))
     assert figures["cosine"] == pytest.approx(0.4 / 0.5)
     assert figures["progress"] == pytest.approx(0.8)
+    assert figures["approach"] == pytest.approx(1.0 - math.hypot(0.1, 0.3) / 0.5)
     assert figures["drift"] == pytest.approx(0.3 / 3)  # nine values were to stay: sqrt(0.09 / 9)
     assert figures["success"] == 1.0
 
