@@ -8,11 +8,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
-from negotiation.errors import MalformedReplyError, TargetError
+from negotiation.errors import MalformedReplyError, ModelError, TargetError, TextError
 from rewriter import guards
 from rewriter.targets import Wanted
 from rewriter.vocabulary import (
@@ -33,17 +34,26 @@ COPIED, COLLAPSED = "copy: ", "collapse: "
 """Beginnings of the faults of rewritings that the guards tell."""
 
 
+Unwritable: TypeAlias = MalformedReplyError | TextError | ModelError
+"""What keeps one text from being rewritten: no usable reply, a sentence that is too long, a passage above the model's window."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A text that could not be rewritten.
 
     Attributes:
         request: what was asked.
-        reason: why not.
+        error: as it was raised.
     """
 
     request: RewriteRequest
-    reason: str
+    error: Unwritable = field(compare=False)
+
+    @property
+    def reason(self) -> str:
+        """Why not, in words."""
+        return str(self.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +121,8 @@ class Injection:
             wanted: n, or one for all.
 
         Raises:
-            TextError: a blank text, by its place; or a sentence longer than the rewriter takes.
+            TextError: a blank text, by its place.
             TargetError: if texts and aims differ in number.
-            ModelError: if a text does not fit the model.
         """
         aims = list(wanted) * len(texts) if len(wanted) == 1 else list(wanted)
         if len(aims) != len(texts):
@@ -128,7 +137,7 @@ class Injection:
     def move(self, requests: Sequence[RewriteRequest]) -> Injected:
         """Rewrite, read and compare requests whose values were read before.
 
-        A text for which the model writes nothing usable is a failure and does not stop the others.
+        A text that cannot be rewritten is a failure and does not stop the others.
         """
         written = self._write(requests)
         done = [
@@ -152,9 +161,9 @@ class Injection:
             return []
         try:
             return list(self.rewriter.rewrite(requests))
-        except MalformedReplyError as error:
+        except (MalformedReplyError, TextError, ModelError) as error:
             if len(requests) == 1:
-                return [Failure(requests[0], str(error))]
+                return [Failure(requests[0], error)]
         half = len(requests) // 2
         return self._write(requests[:half]) + self._write(requests[half:])
 

@@ -138,8 +138,7 @@ def search(injection: Injection, text: str, config: SearchConfig | None = None) 
     """Search a text's Pareto set; a function of text, parts and configuration.
 
     Raises:
-        TextError: if the text is blank, or a sentence longer than the rewriter takes.
-        ModelError: if the text does not fit the model.
+        TextError: if the text is blank.
     """
     config = config or SearchConfig()
     rng = np.random.default_rng([config.seed, len(text)])

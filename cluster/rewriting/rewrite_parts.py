@@ -159,7 +159,12 @@ def open_parts(config: PartsConfig, serial: bool, address: str | None) -> Iterat
         ModelError: if a part cannot be loaded as configured.
     """
     if serial:
-        yield local_parts(config)
+        parts = local_parts(config)
+        try:
+            yield parts
+        finally:
+            if isinstance(config.model, OpenAIConfig):
+                parts.model.close()  # type: ignore[attr-defined]  # connections to a server
         return
     from cluster.ray_environment import prepare_ray
 

@@ -39,6 +39,6 @@ def search_picture(found: Found) -> bytes:
     axes.set_xlabel("value gain: movement in the direction asked")
     axes.set_ylabel("consistency, mean of both ways")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower left", frameon=False)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False)
     figure.tight_layout()
     return png_bytes(figure, theme)

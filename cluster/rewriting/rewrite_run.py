@@ -10,7 +10,6 @@ from agents.values import SCHWARTZ_VALUES
 from cluster.console import FAILED, OK, Output
 from cluster.rewriting.rewrite_config import RewriteConfig, rewrite_config
 from cluster.rewriting.rewrite_parts import Parts, open_parts
-from negotiation.errors import MalformedReplyError
 from rewriter.targets import InstructionAim, PolicyAim, Wanted, read_policy, resolve
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def _rewrite_text(config: RewriteConfig, parts: Parts, wanted: Wanted, output: O
 
     injected = parts.injection().inject([config.text or ""], [wanted])
     if injected.failures:
-        raise MalformedReplyError(injected.failures[0].reason)
+        raise injected.failures[0].error
     (rewriting,) = injected.rewritings
     if output.as_json:
         tree = {"text": config.text, **rewriting_tree(rewriting), "asked": list(wanted.explanation)}

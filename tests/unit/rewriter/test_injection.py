@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from negotiation.errors import TargetError, TextError
+from negotiation.errors import ModelError, ModelServerError, TargetError, TextError
 from rewriter.injection import Failure, Injection, gain
 from rewriter.targets import Absolute
 from rewriter.vocabulary import Rewriting, Shift
@@ -58,6 +58,28 @@ def test_copies_and_collapses_are_counted():
     injected = whole.inject(list(texts), [UP])
     assert (injected.copies, injected.collapses) == (1, 1)
     assert [done.faults for done in injected.rewritings] == [("copy: the same",), ("collapse: odd",), ()]
+
+
+@pytest.mark.parametrize("error", [TextError("too long"), ModelError("above the window")])
+def test_a_text_that_is_too_long_is_a_failure_of_its_own(error):
+    class Narrow(NumberRewriter):
+        def rewrite(self, requests):
+            if any(len(request.source) > 10 for request in requests):
+                raise error
+            return super().rewrite(requests)
+
+    injected = injection(rewriter=Narrow()).inject(["a", "b" * 11, "c"], [UP])
+    assert [type(outcome) for outcome in injected.outcomes] == [Rewriting, Failure, Rewriting]
+    assert injected.failures[0].error is error
+
+
+def test_a_server_that_is_down_stops_everything():
+    class Down(NumberRewriter):
+        def rewrite(self, requests):
+            raise ModelServerError("down")
+
+    with pytest.raises(ModelServerError):
+        injection(rewriter=Down()).inject(["a", "b"], [UP])
 
 
 def test_one_text_that_fails_does_not_stop_the_others():

@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 from agents.models.config import OpenAIConfig, TransformersConfig
+from cluster.policy import consensus_policy
 from cluster.rewriting.rewrite_config import rewrite_config
 from cluster.rewriting.rewrite_parts import PartsConfig
 from negotiation.errors import ConfigurationError, ModelError
+from negotiation.topic import Topic
 from rewriter.language_model_rewriter import BUNDLED, SETTINGS_FILE, RewritingConfig
-from rewriter.targets import CultureAim, InstructionAim, PolicyAim, VectorAim
+from rewriter.targets import CultureAim, InstructionAim, PolicyAim, VectorAim, resolve
+from tests.unit.cluster.report_runs import negotiated
+from tests.unit.rewriter.fakes import NumberDetector
 
 ZEROS = ",".join(["0"] * 10)
 
@@ -90,6 +94,14 @@ def test_the_bundled_model_carries_the_rewriter_alone(monkeypatch, tmp_path):
     assert PartsConfig(seed=3).rewriting() == BUNDLED.model_copy(update={"seed": 3})
     (folder / SETTINGS_FILE).write_text(json.dumps({"sentences": 1}))
     assert PartsConfig(temperature=0.2).rewriting() == RewritingConfig(sentences=1, temperature=0.2)
+
+
+def test_policies_of_runs_can_be_aimed_at(tmp_path):
+    record = negotiated(Topic("duty", "Should voting be a duty?"))
+    (tmp_path / "policy.json").write_text(json.dumps(consensus_policy(record)))
+    wanted = resolve(PolicyAim(tmp_path / "policy.json"), detector=NumberDetector())
+    assert wanted.values == (0.0,) * 10  # their texts hold no numbers that this detector reads
+    assert record.topic.text in wanted.explanation[0]
 
 
 def test_the_bare_model_and_others():
