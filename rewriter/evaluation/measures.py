@@ -25,8 +25,8 @@ approach the target by that, so progress is to be read with approach: 0 for a co
 target than it began.
 
 A blank reply has no values: it has consistency 0 and no success, and its distances are missing and counted. Progress and
-approach are missing where nothing was asked to move, drift where everything was. The second detector has its own reading of the source: it is set the
-same movement, v0' + a cut at -1 and 1, since its scale is its own.
+approach are missing where nothing was asked to move, drift where everything was. The second detector has its own reading of the
+source: it is set the same movement, v0' + a cut at -1 and 1, since its scale is its own.
 """
 
 from __future__ import annotations
