@@ -40,6 +40,9 @@ PROMPTING = "prompting"
 REFERENCES = ("copy", "retrieve")
 """Not methods: what copying the source and handing out a stored text would score."""
 
+STORED = 2000
+"""About so many stored texts retrieval looks at; each is embedded."""
+
 
 class EvaluateRewriterConfig(BaseModel):
     """Which adapters are measured, and on what."""
@@ -294,6 +297,7 @@ def _reference_replies(
     from rewriter.evaluation.references import CopyingRewriter, RetrievingRewriter
 
     requests = [one.request for one in asked]
+    stored = stored[:: max(1, len(stored) // STORED)]  # of all topics alike: they are in order of topics
     rewriters: tuple[Rewriter, ...] = (CopyingRewriter(), RetrievingRewriter(stored, embedder))
     return {one.name: [[Reply(text) for text in one.rewrite(requests)]] for one in rewriters}
 
