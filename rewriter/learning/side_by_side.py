@@ -67,6 +67,8 @@ def side_by_side(model: Any) -> Iterator[None]:
 class _GrowingLayer(DynamicLayer):  # type: ignore[misc]  # transformers ships no types
     """Keys and values of a layer, with room for more, so that few tokens are written and not all copied."""
 
+    keys: Tensor
+    values: Tensor
     _room: tuple[Tensor, Tensor] | None = None
 
     def update(
