@@ -12,6 +12,7 @@ from agents.bundle.corpus import held_out_topics
 from negotiation.errors import ConfigurationError
 from rewriter.pairs.config import UnitConfig
 from rewriter.pairs.units import cut, read_units
+from rewriter.sentences import split_sentences
 from tests.unit.rewriter.pairs.fakes import WordDetector, write_labels
 
 SHORT = UnitConfig(least_characters=5)
@@ -89,3 +90,16 @@ def test_no_unit_left_is_told(tmp_path: Path) -> None:
     config = UnitConfig(least_characters=400, characters=500)
     with pytest.raises(ConfigurationError, match="give other bounds"):
         read_units(write_labels(tmp_path), WordDetector(), None, config)
+
+
+SHARED = Path(__file__).resolve().parents[5] / "shared" / "data"
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared training data are not here")
+def test_units_of_the_published_statements() -> None:
+    units = read_units(SHARED, WordDetector(), None, UnitConfig(per_topic=2))
+    assert len({unit.topic_id for unit in units.held_out}) == 38
+    assert len({unit.topic_id for unit in units.training}) == 345
+    sentences = [len(split_sentences(unit.text)) for unit in (*units.training, *units.held_out)]
+    assert max(sentences) <= 3
