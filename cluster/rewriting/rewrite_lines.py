@@ -47,8 +47,8 @@ class Lines:
     Attributes:
         done: lines that were rewritten, those of an earlier try included.
         bad: (number from 1, what is wrong) of the others.
-        copies: rewritings that repeat their source, of this try.
-        collapses: rewritings that have collapsed, of this try.
+        copies: rewritings that repeat their source.
+        collapses: rewritings that have collapsed.
     """
 
     done: int
@@ -98,7 +98,7 @@ def rewrite_lines(
     try:
         counts = _resume(part)
         done, bad = counts.done, list(counts.bad)
-        copies = collapses = 0
+        copies, collapses = counts.copies, counts.collapses
         with part.open("a", encoding="utf-8") as file:
             lines = islice(_lines(source), done + len(bad), None)
             while chunk := [_read(number, raw, aimed, otherwise) for number, raw in islice(lines, CHUNK)]:
@@ -231,15 +231,18 @@ def _resume(part: Path) -> Lines:
         part.parent.mkdir(parents=True, exist_ok=True)
         return Lines(0, (), 0, 0)
     done, bad, whole = 0, [], 0
+    copies = collapses = 0
     with part.open("rb+") as file:
         for line in file:
             if not line.endswith(b"\n"):
                 break
             whole += len(line)
-            error = json.loads(line).get("error")
-            if error is None:
-                done += 1
-            else:
-                bad.append((int(error["line"]), str(error["message"])))
+            tree = json.loads(line)
+            if "error" in tree:
+                bad.append((int(tree["error"]["line"]), str(tree["error"]["message"])))
+                continue
+            done += 1
+            copies += tree["copied"]
+            collapses += tree["collapsed"]
         file.truncate(whole)
-    return Lines(done, tuple(bad), 0, 0)
+    return Lines(done, tuple(bad), copies, collapses)

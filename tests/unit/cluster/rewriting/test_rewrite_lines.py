@@ -123,6 +123,7 @@ def _stopping(after: int) -> NumberRewriter:
 def test_a_stopped_file_goes_on_where_it_was(tmp_path):
     rows: list[object] = [{"text": f"t{k}", "toward": "more"} for k in range(CHUNK * 3)]
     rows[3] = "{bad"
+    rows[5] = {"text": "collapsed", "toward": "more"}
     source, output = source_of(tmp_path, *rows), tmp_path / "out.jsonl"
     with pytest.raises(Stopped):
         run(source, output, _stopping(2))
@@ -133,7 +134,7 @@ def test_a_stopped_file_goes_on_where_it_was(tmp_path):
     rewriter = NumberRewriter()
     lines = run(source, output, rewriter)
     assert rewriter.batches == [CHUNK]
-    assert lines.done == CHUNK * 3 - 1
+    assert (lines.done, lines.collapses) == (CHUNK * 3 - 1, 1)
     assert [number for number, _ in lines.bad] == [4]
     assert not list(tmp_path.glob(".out.jsonl.*.part"))
     once = tmp_path / "once.jsonl"
