@@ -8,6 +8,7 @@ machine and after every restart: they are kept with a checkpoint.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -42,6 +43,7 @@ class Feed:
         self._version: int | None = None
         self._weights: Weights = {}
         self._ref: Any = None
+        self._name = secrets.token_hex(4)
 
     def push(self, version: int, weights: Weights) -> None:
         """Put weights into the object store, once a version; they write whatever is ordered from now on."""
@@ -53,7 +55,7 @@ class Feed:
         """Order the batch of a step; the one before must have been taken."""
         if self._coming is not None or self._version is None:
             raise RuntimeError(f"step {step} is ordered while another is under way, or before any weights")
-        weighed = Weighed(self._version, self._ref)
+        weighed = Weighed(self._version, self._ref, f"{self._name}-{self._version}")
         self._coming = self._thread.submit(self._production.make, self._order(step), weighed)
 
     def take(self) -> Batch:

@@ -43,10 +43,12 @@ class Weighed:
     Attributes:
         version: number of steps they have learned.
         ref: of ``Weights``, or None for those that the writers were made with.
+        push: name of these weights, by which writers know them.
     """
 
     version: int
     ref: Any
+    push: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ class Production:
         while step.waiting and (writer := self._writers.take()) is not None:
             number = step.waiting.popleft()
             ref = writer.write.remote(
-                weights.version, weights.ref, step.calls[number], order.size, order.seed
+                weights.push, weights.version, weights.ref, step.calls[number], order.size, order.seed
             )
             step.writing[ref] = (writer, number)
             step.refs[number] = ref

@@ -43,7 +43,7 @@ class RolloutActor:
     def __init__(self, label: str, make: Callable[[], RolloutWriter]) -> None:
         self._label = label
         self._make = make
-        self._version: int | None = None
+        self._held: str | None = None
 
     def __repr__(self) -> str:
         return self._label
@@ -59,6 +59,7 @@ class RolloutActor:
 
     def write(
         self,
+        push: str,
         version: int,
         weights: Weights | None,
         requests: Sequence[tuple[int, RewriteRequest]],
@@ -68,16 +69,18 @@ class RolloutActor:
         """``size`` completions for each (group, request), by these weights.
 
         Args:
-            version: of the weights; weights that are held already are not taken again.
+            push: name of these weights; those that are held already are not taken again. A version is no name: after a restart
+                of the workers the same number may come again with others.
+            version: of the weights.
             weights: of the adapter; None for those that the writer was made with.
             requests: groups.
             size: completions of a group.
             seed: the completions are a function of weights and seed.
         """
         began = time.perf_counter()
-        if weights is not None and version != self._version:
+        if weights is not None and push != self._held:
             self._writer.load(version, weights)
-            self._version = version
+            self._held = push
         loaded = time.perf_counter()
         completions = self._writer.write(requests, size, seed)
         return Written(tuple(completions), time.perf_counter() - loaded, loaded - began)

@@ -308,7 +308,7 @@ def _fit(given: Given) -> dict[str, Any]:
         raise RunError(f"the training of the rewriter left no checkpoint in {work}; give the command again")
     with result.checkpoint.as_directory() as folder:
         put_adapter(Path(folder) / ADAPTER, config.out)
-    return dict(result.metrics)
+    return {name: value for name, value in result.metrics.items() if name != "step"}
 
 
 def _scaling(config: RewriterTrainingConfig) -> tuple[ScalingConfig, str]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from negotiation.errors import ModelError, RunError
 from rewriter.learning.config import GRPOConfig
 from rewriter.learning.loop import drawn
 from rewriter.learning.vocabulary import Completion, Reward
+from tests.integration.conftest import Outcome
 from tests.unit.agents.tiny import save_model, save_tokenizer
 from tests.unit.agents.tuning.wide import widen
 from tests.unit.cluster.rewriting.training_fakes import FakeJudge, FakeWriter, maker, request
@@ -69,7 +69,7 @@ def a_batch(production: Any, step: int = 0) -> Any:
 
     from cluster.rewriting.production import Order, Weighed
 
-    weights = Weighed(step, ray.put({"a": np.full(2, step, dtype=np.float32)}))
+    weights = Weighed(step, ray.put({"a": np.full(2, step, dtype=np.float32)}), f"push-{step}")
     return production.make(Order(step, ROWS, 3, seed=1), weights)
 
 
@@ -291,24 +291,33 @@ def test_what_stopped_goes_on_by_the_same_call(model: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("local_ray")
-def test_rewards_that_are_no_numbers_and_copies_fail_the_check(model: Path, tmp_path: Path) -> None:
-    from cluster.rewriting.training import faults, train_rewriter
+def test_rewards_that_are_no_numbers_and_copies_fail_the_check(
+    model: Path, tmp_path: Path, concordat: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cluster.rewriting import training, training_material
 
-    work = tmp_path / "work"
-    config = settings(model, work, steps=3)
-    heard: list[dict[str, Any]] = []
     material = Material(requests=MATERIAL.requests[:12])
-    figures = train_rewriter(config, material, heard.append, makers=makers(judge=maker(CopiesJudge)))
+    monkeypatch.setattr(training_material, "read_material", lambda config: material)
+    monkeypatch.setattr(training.Makers, "of", lambda config: makers(judge=maker(CopiesJudge)))
+    work = tmp_path / "work"
+    command = ("train", "rewriter", "--data", tmp_path, "--model", model, "--work", work, "--device", "cpu")
+    command += ("--steps", 3, "--prompts-per-step", 4, "--group", 3, "--rank", 4, "--json")
+    done = concordat(*command)
+    assert done.status == 1, done.err
     skipped = [point["skipped"] for point in points(work)]
     assert skipped == [False, True, False]
     assert points(work)[1]["loss"] is None
-    assert sum(event["event"] == "progress" and event["skipped"] for event in heard) == 1
+    assert "grpo: step 2/3 skipped: a reward or the loss is not a number (1 skipped so far)" in done.err
+    assert "grpo: step 3/3, loss" in done.err
+    figures = done.json["figures"]
     assert (figures["skips"], figures["skipped"]) == (1, pytest.approx(1 / 3))
     assert figures["copied"] == pytest.approx(1 / 4)
-    found = faults(figures, config.limits)
-    assert [line.split("(")[1] for line in found] == ["limits.copies)", "limits.skipped)"]
+    assert [line.split("(")[1] for line in done.json["check"]] == ["limits.copies)", "limits.skipped)"]
+    assert "the check fails: 25% of the completions repeat their source in the last 3 steps" in done.err
+    # The adapter is kept, and the same command says the same again.
     assert (work / "adapter" / "adapter_config.json").is_file()
-    assert json.loads((work / "figures.json").read_text())["skips"] == 1
+    again = concordat(*command)
+    assert (again.status, again.json) == (1, done.json)
 
 
 @pytest.mark.usefixtures("local_ray")

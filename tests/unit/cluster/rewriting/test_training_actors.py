@@ -26,11 +26,13 @@ def test_a_rollout_actor_takes_weights_once_a_version() -> None:
     writer.load = counted  # type: ignore[method-assign]
     actor = RolloutActor("rollouts 1 of x", lambda: writer)
     assert repr(actor) == "rollouts 1 of x"
-    for version in (3, 3, 4):
-        written = actor.write(version, WEIGHTS, [(0, request(0))], 2, 7)
+    for push, version in (("a", 3), ("a", 3), ("b", 4), ("c", 4)):
+        written = actor.write(push, version, WEIGHTS, [(0, request(0))], 2, 7)
         assert [completion.version for completion in written.completions] == [version, version]
         assert written.seconds >= 0
-    assert loads == [3, 4]
+    assert loads == [3, 4, 4]
+    # Without weights, whatever is held.
+    assert actor.write("d", 0, None, [(0, request(0))], 1, 7).completions[0].version == 4
 
 
 def test_what_makes_the_writer_is_called_when_it_is_wanted() -> None:
@@ -46,7 +48,7 @@ def test_a_reward_actor_judges_several_calls_as_one_batch() -> None:
     judge = FakeJudge()
     writer = FakeWriter()
     first, second = (
-        RolloutActor("x", lambda: writer).write(0, WEIGHTS, [(group, request(group))], size, 5)
+        RolloutActor("x", lambda: writer).write("a", 0, WEIGHTS, [(group, request(group))], size, 5)
         for group, size in ((0, 3), (1, 2))
     )
     judged = RewardActor("y", lambda: judge).judge(first, second)
@@ -61,7 +63,7 @@ def test_a_judge_that_answers_too_little_is_told_of() -> None:
         def judge(self, completions: object) -> list[Reward]:
             return []
 
-    written = RolloutActor("x", FakeWriter).write(0, WEIGHTS, [(0, request(0))], 1, 5)
+    written = RolloutActor("x", FakeWriter).write("a", 0, WEIGHTS, [(0, request(0))], 1, 5)
     with pytest.raises(ValueError, match="0 rewards for 1 completions"):
         RewardActor("y", Short).judge(written)
 
@@ -76,6 +78,6 @@ def test_calls_cover_all_groups_once() -> None:
 def test_completions_pickle() -> None:
     import pickle
 
-    written = RolloutActor("x", FakeWriter).write(0, WEIGHTS, [(0, request(0))], 1, 5)
+    written = RolloutActor("x", FakeWriter).write("a", 0, WEIGHTS, [(0, request(0))], 1, 5)
     assert pickle.loads(pickle.dumps(written)) == written
     assert isinstance(written.completions[0], Completion)
