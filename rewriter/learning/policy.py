@@ -267,7 +267,7 @@ def _ends(model: Any, end: int) -> tuple[int, ...]:
 
 
 def _takes_any_mask(model: Any) -> bool:
-    """Whether a token attends to exactly what a mask of (T, T) says, and to nothing else."""
+    """Whether a token attends to exactly what a mask of (T, T) says, and is where it is told to be."""
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or {"full_attention"})
     window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
@@ -276,4 +276,5 @@ def _takes_any_mask(model: Any) -> bool:
         and kinds == {"full_attention"}
         and not window
         and not getattr(model, "_is_stateful", False)
+        and "position_ids" in inspect.signature(model.forward).parameters
     )

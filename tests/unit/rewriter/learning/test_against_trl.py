@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from rewriter.learning.config import DPOConfig, GRPOConfig, SimPOConfig
+from rewriter.learning.config import DPOConfig, SimPOConfig
 from rewriter.learning.grpo import grpo_loss, token_weights
 from rewriter.learning.pair_trainer import PairTrainer
 from rewriter.learning.rows import passes
@@ -207,7 +207,3 @@ def test_simpo(make_policy: MakePolicy) -> None:
     losses, *_ = CPOTrainer.cpo_loss(Peer(), mean[:2], mean[2:])
     figures = PairTrainer(policy, PAIRS, SimPOConfig(beta=2.0, gamma=0.7, batch=2, rank=4)).step()
     assert figures.loss == pytest.approx(losses.mean().item(), abs=TOLERANCE)
-
-
-def test_defaults_are_those_of_the_papers() -> None:
-    assert (GRPOConfig().epsilon_low, GRPOConfig().epsilon_high) == (0.2, 0.2)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -57,6 +59,20 @@ def test_the_reference_has_the_very_logits_of_the_base_model(make_policy: MakePo
     assert torch.equal(found, expected)
     assert not torch.allclose(adapted, expected, atol=0.1)
     assert torch.equal(again, adapted)
+
+
+def test_only_full_attention_shares_prompts(make_policy: MakePolicy) -> None:
+    from rewriter.learning.policy import _takes_any_mask
+
+    model = make_policy().model.get_base_model()
+    assert _takes_any_mask(model)
+    for name, value in (
+        ("layer_types", ["full_attention", "sliding_attention"]),
+        ("_attn_implementation", "flash_attention_2"),
+    ):
+        config = copy.deepcopy(model.config)
+        setattr(config, f"{name}_internal" if name.startswith("_") else name, value)
+        assert not _takes_any_mask(SimpleNamespace(config=config, forward=model.forward)), name
 
 
 def test_with_an_adapter_to_begin_with_that_is_the_reference(make_policy: MakePolicy, tmp_path: Path) -> None:
