@@ -17,6 +17,7 @@ from cluster.console import INTERRUPTED, MISUSED, OK, Output, status_of
 from cluster.evaluation_cli import evaluate_app
 from cluster.replay.cli import replay_command
 from cluster.rewriting.rewrite_cli import REWRITE_EXAMPLES, REWRITE_HELP, rewrite
+from cluster.rewriting.values_cli import VALUES_EXAMPLES, VALUES_HELP, values
 from cluster.training_cli import train_app
 from negotiation.errors import ConcordatError
 
@@ -114,6 +115,7 @@ def _negotiate(
 
 
 app.command("rewrite", help=REWRITE_HELP, epilog=REWRITE_EXAMPLES)(rewrite)
+app.command("values", help=VALUES_HELP, epilog=VALUES_EXAMPLES)(values)
 
 
 @app.command("report")

@@ -6,10 +6,12 @@ import typer
 
 from cluster import flags
 from cluster import training_flags as train
+from cluster.rewriting.detector_training import train_detector
 from cluster.rewriting.training_cli import train_rewriter
 
 train_app = typer.Typer(no_args_is_help=True, help="Train models.", rich_markup_mode="rich")
 train_app.command("rewriter")(train_rewriter)
+train_app.command("detector")(train_detector)
 
 
 @train_app.command("bundle")

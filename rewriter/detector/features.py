@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -62,28 +62,9 @@ class PairTable:
         self.taken = taken
         self._bytes = taken.tobytes()  # indexing bytes is several times as fast as indexing an array
 
-    @classmethod
-    def of(cls, texts: Iterable[tuple[int, Sequence[Sequence[str]]]], least: int) -> PairTable:
-        """The pairs that stand in texts of at least ``least`` topics.
-
-        Args:
-            texts: (topic, sentences) of each.
-            least: at least 1.
-        """
-        topics: dict[int, set[int]] = {}
-        for topic, text in texts:
-            for words in text:
-                for place in _places(words):
-                    seen = topics.setdefault(place, set())
-                    if len(seen) < least:
-                        seen.add(topic)
-        taken = np.zeros(PAIR_BITS, dtype=np.bool_)
-        taken[[place for place, seen in topics.items() if len(seen) >= least]] = True
-        return cls(taken)
-
     def known(self, words: Sequence[str]) -> list[bool]:
         """(words + 1) flags: of the pair before each word, and of the pair behind the last."""
-        return [bool(self._bytes[place]) for place in _places(words)]
+        return [bool(self._bytes[place]) for place in pair_places(words)]
 
 
 def weighted_grams(words: Sequence[str], known: Sequence[bool], one_side: float) -> list[tuple[str, float]]:
@@ -112,7 +93,8 @@ def weighted_grams(words: Sequence[str], known: Sequence[bool], one_side: float)
     return sorted(found.items())
 
 
-def _places(words: Sequence[str]) -> list[int]:
+def pair_places(words: Sequence[str]) -> list[int]:
+    """(words + 1) places in the table: of the pair before each word, and of the pair behind the last."""
     return [
         zlib.crc32(f"{first} {second}".encode()) % PAIR_BITS
         for first, second in pairwise([EDGES[0], *words, EDGES[1]])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,37 +11,9 @@ from numpy.typing import NDArray
 
 from rewriter.detector.calibration import CUTS, Floats
 from rewriter.detector.config import DetectorConfig
-from rewriter.detector.features import PairTable, weighted_grams
+from rewriter.detector.corpus import Batch, Corpus, Packed, Places, Vocabulary
+from rewriter.detector.features import PairTable
 from rewriter.detector.weights import DIMENSIONS
-
-Words = Sequence[Sequence[str]]
-"""Of a text: one row a sentence, from ``sentences``."""
-Weighted = Sequence[tuple[str, float]]
-"""Of a sentence: from ``weighted_grams``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """The grams that count.
-
-    Attributes:
-        rows: gram to row, in the order of the alphabet.
-        idf: (V,) 1 + log(texts / texts with the gram).
-    """
-
-    rows: dict[str, int]
-    idf: Floats
-
-    @classmethod
-    def of(cls, texts: Sequence[Sequence[Weighted]], min_texts: int) -> Vocabulary:
-        """Every gram of at least ``min_texts`` texts."""
-        counts: Counter[str] = Counter()
-        for text in texts:
-            counts.update({gram for sentence in text for gram, _ in sentence})
-        kept = sorted(gram for gram, count in counts.items() if count >= min_texts)
-        idf = np.array([1.0 + np.log(len(texts) / counts[gram]) for gram in kept])
-        # As it will be kept on disk, so that the fitted model and the saved one are the same.
-        return cls({gram: row for row, gram in enumerate(kept)}, idf.astype(np.float16).astype(np.float64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,60 +26,6 @@ class Fitted:
     thresholds: Floats
 
 
-class Packed:
-    """Texts as rows of the vocabulary, flat, cut into batches without a loop over grams."""
-
-    def __init__(self, texts: Sequence[Sequence[Weighted]], vocabulary: Vocabulary) -> None:
-        flat: list[int] = []
-        context: list[float] = []
-        ends, texts_at = [0], [0]
-        for text in texts:
-            for sentence in text:
-                known = [(vocabulary.rows[gram], c) for gram, c in sentence if gram in vocabulary.rows]
-                if known:
-                    flat += [row for row, _ in known]
-                    context += [c for _, c in known]
-                    ends.append(len(flat))
-            texts_at.append(len(ends) - 1)
-        self._flat = np.array(flat, dtype=np.int64)
-        self._context = np.array(context, dtype=np.float32)
-        self._ends = np.array(ends, dtype=np.int64)
-        self._texts_at = np.array(texts_at, dtype=np.int64)
-
-    def batch(self, places: NDArray[np.int64]) -> Batch:
-        """The texts at these places."""
-        first, last = self._texts_at[places], self._texts_at[places + 1]
-        chosen = _ranges(first, last - first)
-        counts = self._ends[chosen + 1] - self._ends[chosen]
-        at = _ranges(self._ends[chosen], counts)
-        return Batch(
-            torch.from_numpy(self._flat[at]),
-            torch.from_numpy(self._context[at]),
-            torch.from_numpy(counts),
-            torch.from_numpy(np.repeat(np.arange(len(places)), last - first)),
-            len(places),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Texts of a step.
-
-    Attributes:
-        grams: (G,) rows of the vocabulary, sentence after sentence.
-        context: (G,) weight of each one's context, above 0.
-        counts: (S,) grams of each sentence, at least 1.
-        owner: (S,) text of each sentence.
-        texts: number of texts.
-    """
-
-    grams: torch.Tensor
-    context: torch.Tensor
-    counts: torch.Tensor
-    owner: torch.Tensor
-    texts: int
-
-
 class Scorer(torch.nn.Module):
     """The same function as ``BundledDetector.score``, on batches and with gradients."""
 
@@ -116,7 +33,7 @@ class Scorer(torch.nn.Module):
         super().__init__()
         self._config = config
         self.idf = torch.from_numpy(vocabulary.idf.astype(np.float32))
-        self.bag = torch.nn.EmbeddingBag(len(vocabulary.rows), DIMENSIONS, mode="sum")
+        self.bag = torch.nn.EmbeddingBag(len(vocabulary.grams), DIMENSIONS, mode="sum")
         torch.nn.init.zeros_(self.bag.weight)
         shares = np.clip(above.mean(axis=0), 1e-3, 1 - 1e-3)
         self.thresholds = torch.nn.Parameter(torch.from_numpy(np.log(shares / (1 - shares))))
@@ -144,15 +61,9 @@ class Scorer(torch.nn.Module):
         return total / weight.clamp(min=1e-9)[:, None]
 
 
-def weigh(texts: Sequence[Words], pairs: PairTable, config: DetectorConfig) -> list[list[Weighted]]:
-    """The weighted grams of each sentence of each text."""
-    one_side = config.scoring.one_side
-    return [[weighted_grams(words, pairs.known(words), one_side) for words in text] for text in texts]
-
-
 def fit(
-    texts: Sequence[Words],
-    topics: NDArray[np.int64],
+    corpus: Corpus,
+    texts: Places,
     above: NDArray[np.float32],
     config: DetectorConfig,
     told: Callable[[int, float], None] = lambda epoch, loss: None,
@@ -163,16 +74,16 @@ def fit(
     sigmoid(z + threshold k) and the share of judges whose label is above cut k.
 
     Args:
-        texts: n.
-        topics: (n,) of the texts.
+        corpus: holds the texts.
+        texts: (n,) places of those to fit on.
         above: (n, 10, 4) from ``Labelled.shares_above``.
         config: settings; all randomness comes from its seed.
         told: is given the epoch (from 1) and its mean loss, nats.
     """
-    pairs = PairTable.of(zip(topics.tolist(), texts, strict=True), config.pair_topics)
-    weighted = weigh(texts, pairs, config)
-    vocabulary = Vocabulary.of(weighted, config.min_texts)
-    packed, targets = Packed(weighted, vocabulary), torch.from_numpy(above)
+    pairs = corpus.pairs(texts, config.pair_topics)
+    weighed = corpus.weigh(texts, pairs, config.scoring.one_side)
+    vocabulary = corpus.vocabulary(weighed, config.min_texts)
+    packed, targets = Packed(weighed, vocabulary), torch.from_numpy(above)
     model = Scorer(vocabulary, config, above)
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     rng, noise = np.random.default_rng(config.seed), torch.Generator().manual_seed(config.seed)
@@ -200,9 +111,9 @@ def fit(
     return Fitted(vocabulary, pairs, weight, model.thresholds.detach().numpy().astype(np.float64))
 
 
-def scores_of(fitted: Fitted, texts: Sequence[Words], config: DetectorConfig) -> Floats:
-    """(n, 10) scores of texts."""
-    packed = Packed(weigh(texts, fitted.pairs, config), fitted.vocabulary)
+def scores_of(fitted: Fitted, corpus: Corpus, texts: Places, config: DetectorConfig) -> Floats:
+    """(n, 10) scores of the texts at these places."""
+    packed = Packed(corpus.weigh(texts, fitted.pairs, config.scoring.one_side), fitted.vocabulary)
     model = Scorer(fitted.vocabulary, config, np.full((1, DIMENSIONS, len(CUTS)), 0.5, dtype=np.float32))
     rows = []
     with torch.inference_mode():
@@ -211,10 +122,3 @@ def scores_of(fitted: Fitted, texts: Sequence[Words], config: DetectorConfig) ->
             batch = packed.batch(np.arange(start, min(start + 512, len(texts))))
             rows.append(model(batch).numpy().astype(np.float64))
     return np.concatenate(rows)
-
-
-def _ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """All places from each start on, as many as its count."""
-    offsets = np.cumsum(counts) - counts
-    places: NDArray[np.int64] = np.repeat(starts - offsets, counts) + np.arange(counts.sum())
-    return places

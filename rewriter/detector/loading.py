@@ -30,9 +30,9 @@ def load_detector(name: str = BUNDLED, *, num_threads: int | None = None) -> Det
         from rewriter.detector.judge import LanguageModelDetector
 
         argument = name.removeprefix(MODEL_PREFIX)
-        settings = (
-            {} if argument.startswith("openai:") or num_threads is None else {"num_threads": num_threads}
-        )
+        settings: dict[str, int] = {}
+        if num_threads is not None and not argument.startswith("openai:"):
+            settings["num_threads"] = num_threads
         return LanguageModelDetector(load_model(parse_model_argument(argument, **settings)))
     from rewriter.detector.bundled import BundledDetector
     from rewriter.detector.weights import BUNDLED_DETECTOR, DetectorWeights

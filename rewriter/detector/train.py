@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -15,8 +15,9 @@ from rewriter.detector.bundled import BundledDetector, expected_agreement
 from rewriter.detector.calibration import Floats, match_means, match_quantiles, signs
 from rewriter.detector.card import write_card
 from rewriter.detector.config import DetectorConfig
+from rewriter.detector.corpus import Corpus, Places
 from rewriter.detector.features import sentences
-from rewriter.detector.fit import Fitted, Words, fit, scores_of
+from rewriter.detector.fit import Fitted, fit, scores_of
 from rewriter.detector.held_out import held_out_figures
 from rewriter.detector.labels import OTHER_JUDGE, Labelled, load_labels, topic_folds
 from rewriter.detector.measure import agreement, spread
@@ -59,7 +60,7 @@ def calibrated(fitted: Fitted, config: DetectorConfig, scores: Floats, labels: F
     agreement = match_means(expected_agreement(scores, said, fitted.thresholds), shared)
     return DetectorWeights(
         config.scoring,
-        fitted.vocabulary.rows,
+        {gram: row for row, gram in enumerate(fitted.vocabulary.grams)},
         fitted.pairs,
         fitted.weight,
         fitted.vocabulary.idf,
@@ -70,19 +71,25 @@ def calibrated(fitted: Fitted, config: DetectorConfig, scores: Floats, labels: F
     )
 
 
-def out_of_fold(data: Labelled, words: Sequence[Words], job: Job) -> tuple[Floats, dict[int, Fitted]]:
-    """Scores of every text by weights that were fitted on the other folds.
+def out_of_fold(data: Labelled, corpus: Corpus, texts: Places, job: Job) -> tuple[Floats, dict[int, Fitted]]:
+    """Scores of texts by weights that were fitted on the other folds.
+
+    Args:
+        data: all texts.
+        corpus: the same.
+        texts: (n,) places of those that take part.
+        job: folds of these texts, and settings.
 
     Returns:
         (n, 10) scores, and the weights that were fitted without each fold.
     """
     above, kept = data.shares_above(), {}
-    scores = np.empty((len(words), DIMENSIONS))
+    scores = np.empty((len(texts), DIMENSIONS))
     for fold in np.unique(job.folds).tolist():
-        rest, part = np.flatnonzero(job.folds != fold), np.flatnonzero(job.folds == fold)
-        kept[fold] = fit([words[place] for place in rest], data.topics[rest], above[rest], job.config)
-        scores[part] = scores_of(kept[fold], [words[place] for place in part], job.config)
-        job.told(f"{job.name}: fold {fold}, {len(part)} texts scored that it had not seen")
+        rest, part = texts[job.folds != fold], job.folds == fold
+        kept[fold] = fit(corpus, rest, above[rest], job.config)
+        scores[part] = scores_of(kept[fold], corpus, texts[part], job.config)
+        job.told(f"{job.name}: fold {fold}, {part.sum()} texts scored that it had not seen")
     return scores, kept
 
 
@@ -106,14 +113,13 @@ def train_detector(config: DetectorConfig, told: Listener = lambda line: None) -
     began = monotonic()
     torch.set_num_threads(config.threads)
     data = load_labels(config.data)
-    words = [sentences(text) for text in data.texts]
+    corpus = Corpus([sentences(text) for text in data.texts], data.topics)
     folds = topic_folds(data.topics, config.folds, np.random.default_rng(config.seed))
     told(f"{len(data.texts)} texts on {len(np.unique(data.topics))} topics")
-    scores, kept = out_of_fold(data, words, Job("all topics", folds, config, told))
-    own = np.flatnonzero(folds != HELD_OUT)
-    own_words, own_data = [words[place] for place in own], data.part(own)
-    unseen, _ = out_of_fold(own_data, own_words, Job("training topics", folds[own], config, told))
-    weights = calibrated(kept[HELD_OUT], config, unseen, own_data.judged)
+    everything, own = np.arange(len(folds)), np.flatnonzero(folds != HELD_OUT)
+    scores, kept = out_of_fold(data, corpus, everything, Job("all topics", folds, config, told))
+    unseen, _ = out_of_fold(data, corpus, own, Job("training topics", folds[own], config, told))
+    weights = calibrated(kept[HELD_OUT], config, unseen, data.judged[own])
     weights.save(config.out)
     detector = BundledDetector(DetectorWeights.load(config.out))
     told("measuring")
