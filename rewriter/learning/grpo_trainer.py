@@ -27,9 +27,12 @@ from rewriter.learning.vocabulary import Completion, Reward, StepFigures
 _log = logging.getLogger(__name__)
 
 
+_SUMMED = ("tokens", "loss", "kl", "entropy", "ratio", "clipped", "importance")
+
+
 @dataclass(slots=True)
 class _Sums:
-    """Sums over the tokens that went through backward passes, and over updates."""
+    """Sums over the tokens that went through this worker's backward passes, and the gradients' norms of all updates."""
 
     tokens: float = 0.0
     loss: float = 0.0
@@ -39,6 +42,11 @@ class _Sums:
     clipped: float = 0.0
     importance: float = 0.0
     norms: list[float] = field(default_factory=list)
+
+
+def _summed(sums: _Sums | None) -> dict[str, float]:
+    """By name; nothing if nothing was learned."""
+    return {name: 0.0 if sums is None else getattr(sums, name) for name in _SUMMED}
 
 
 class GRPOTrainer:
@@ -230,60 +238,68 @@ class GRPOTrainer:
         rate: float,
     ) -> StepFigures:
         """Sums over workers, as means."""
-        skipped = sums is None
-        sums = sums or _Sums()
-        names = sorted(rewards[0].parts)
-        groups = np.array([completion.group for completion in completions])
-        idle = [not advantages[groups == group].any() for group in np.unique(groups)]
-        values = [[reward.parts[name] for reward in rewards] for name in names]
-        totals = self._crew.total(
-            [
-                *(sums.tokens, sums.loss, sums.kl, sums.entropy, sums.ratio, sums.clipped, sums.importance),
-                float(len(completions)),
-                float(sum(len(completion.tokens) for completion in completions)),
-                float(sum(completion.finish == "stop" for completion in completions)),
-                float(sum(reward.copied for reward in rewards)),
-                float(sum(reward.collapsed for reward in rewards)),
-                float(sum(idle)),
-                float(len(idle)),
-                *(float(np.sum(np.array(part)[np.isfinite(part)])) for part in values),
-                *(float(np.isfinite(part).sum()) for part in values),
-            ]
-        )
-        tokens, loss, *means = totals[:7]
-        count, length, finished, copied, collapsed, still, all_groups = totals[7:14]
-        earned, finite = totals[14 : 14 + len(names)], totals[14 + len(names) :]
-        self._updater.trained += int(tokens)
-        self._updater.skips += skipped
-        updates = max(1, len(sums.norms))
-        kl, entropy, ratio, clipped, importance = (
-            (None,) * 5 if skipped else (mean / max(1.0, tokens) for mean in means)
-        )
+        counted = self._counted(completions, rewards, advantages) | _summed(sums)
+        total = dict(zip(counted, self._crew.total(list(counted.values())), strict=True))
+        tokens, count = int(total["tokens"]), total["completions"]
+        self._updater.trained += tokens
+        self._updater.skips += sums is None
+
+        def learned(name: str) -> float | None:
+            return None if sums is None else total[name] / max(1, tokens)
+
+        def updated(value: float) -> float | None:
+            return None if sums is None else value / len(sums.norms)
+
         return StepFigures(
             step=self.steps_done,
-            skipped=skipped,
-            loss=None if skipped else loss / updates,
-            kl=kl if self.config.beta else None,
-            entropy=entropy,
-            ratio=ratio,
-            clipped=clipped,
-            importance=importance,
-            gradient_norm=None if skipped else sum(sums.norms) / updates,
+            skipped=sums is None,
+            loss=updated(total["loss"]),
+            kl=learned("kl") if self.config.beta else None,
+            entropy=learned("entropy"),
+            ratio=learned("ratio"),
+            clipped=learned("clipped"),
+            importance=learned("importance"),
+            gradient_norm=updated(sum(sums.norms) if sums else 0.0),
             learning_rate=rate,
-            tokens=int(tokens),
+            tokens=tokens,
             trained=self._updater.trained,
             rewards={
-                name: total / number
-                for name, total, number in zip(names, earned, finite, strict=True)
-                if number
+                name: total[f"part {name}"] / total[f"finite {name}"]
+                for name in sorted(rewards[0].parts)
+                if total[f"finite {name}"]
             },
-            length=length / count,
-            finished=finished / count,
-            copied=copied / count,
-            collapsed=collapsed / count,
-            idle=still / all_groups,
+            length=total["length"] / count,
+            finished=total["finished"] / count,
+            copied=total["copied"] / count,
+            collapsed=total["collapsed"] / count,
+            idle=total["idle"] / total["groups"],
             skips=self._updater.skips,
         )
+
+    def _counted(
+        self,
+        completions: Sequence[Completion],
+        rewards: Sequence[Reward],
+        advantages: NDArray[np.float64],
+    ) -> dict[str, float]:
+        """Sums over this worker's completions; in the same order on every worker."""
+        groups = np.array([completion.group for completion in completions])
+        idle = [not advantages[groups == group].any() for group in np.unique(groups)]
+        counted = {
+            "completions": len(completions),
+            "length": sum(len(completion.tokens) for completion in completions),
+            "finished": sum(completion.finish == "stop" for completion in completions),
+            "copied": sum(reward.copied for reward in rewards),
+            "collapsed": sum(reward.collapsed for reward in rewards),
+            "idle": sum(idle),
+            "groups": len(idle),
+        }
+        sums = {name: float(value) for name, value in counted.items()}
+        for name in sorted(rewards[0].parts):
+            values = np.array([reward.parts[name] for reward in rewards])
+            finite = np.isfinite(values)
+            sums |= {f"part {name}": float(values[finite].sum()), f"finite {name}": float(finite.sum())}
+        return sums
 
     def save(self, folder: Path) -> None:
         """Write parameters, optimiser state and counters; random numbers are functions of seed and step."""
