@@ -131,19 +131,52 @@ class Ours:
         self.measured.rewards.append(float(np.mean(rewards)))
 
 
+def settings_of(config: GRPOConfig, folder: Path) -> Any:
+    """The same settings for TRL, bfloat16 where we have it too."""
+    import torch
+    from trl import GRPOConfig as Settings
+
+    from agents.tuning.trainer import use_bfloat16
+
+    return Settings(
+        output_dir=str(folder),
+        report_to="none",
+        save_strategy="no",
+        disable_tqdm=True,
+        logging_steps=config.steps,
+        use_cpu=True,
+        bf16=use_bfloat16(config.precision, torch.device("cpu")),
+        gradient_checkpointing=False,
+        per_device_train_batch_size=config.prompts * config.group,
+        num_generations=config.group,
+        max_completion_length=config.max_tokens,
+        temperature=config.temperature,
+        max_steps=config.steps,
+        shuffle_dataset=False,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=0,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.clip,
+        beta=config.beta,
+        epsilon=config.epsilon_low,
+        epsilon_high=config.epsilon_high,
+        loss_type=config.normalisation,
+        seed=config.seed,
+    )
+
+
 def trl(
     asked: Sequence[RewriteRequest], config: GRPOConfig, folder: Path, before: Callable[[], None]
 ) -> Measured:
     """Train with TRL's GRPOTrainer, with the same settings; ``before`` is called before each step."""
     import torch
     from datasets import Dataset
-    from trl import GRPOConfig as Settings
     from trl import GRPOTrainer as Trainer
 
     from agents.models.config import BundledConfig
     from agents.models.loading import load_base, load_tokenizer
     from agents.tuning.adapter import Base, fresh_adapter
-    from agents.tuning.trainer import use_bfloat16
     from rewriter.prompts import RewritePrompts
 
     base, device = Base.of(BundledConfig(device="cpu")), torch.device("cpu")
@@ -173,32 +206,7 @@ def trl(
             load_base(base.config, base.path, torch.float32, device), config.rank, config.seed
         ),
         reward_funcs=earned,
-        args=Settings(
-            output_dir=str(folder),
-            report_to="none",
-            save_strategy="no",
-            disable_tqdm=True,
-            logging_steps=config.steps,
-            use_cpu=True,
-            bf16=use_bfloat16(config.precision, device),
-            gradient_checkpointing=False,
-            per_device_train_batch_size=config.prompts * config.group,
-            num_generations=config.group,
-            max_completion_length=config.max_tokens,
-            temperature=config.temperature,
-            max_steps=config.steps,
-            shuffle_dataset=False,
-            learning_rate=config.learning_rate,
-            lr_scheduler_type="linear",
-            warmup_steps=0,
-            weight_decay=config.weight_decay,
-            max_grad_norm=config.clip,
-            beta=config.beta,
-            epsilon=config.epsilon_low,
-            epsilon_high=config.epsilon_high,
-            loss_type=config.normalisation,
-            seed=config.seed,
-        ),
+        args=settings_of(config, folder),
         train_dataset=Dataset.from_list(rows),
         processing_class=load_tokenizer(base.config, base.path),
     )
@@ -258,10 +266,10 @@ def main() -> int:
     """Run the benchmark; exit status 1 if --check is given and the ratio is too small."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--prompts", type=int, default=4, help="in a step")
+    parser.add_argument("--prompts", type=int, default=2, help="in a step")
     parser.add_argument("--group", type=int, default=8, help="completions of a prompt")
-    parser.add_argument("--max-tokens", type=int, default=96, help="bound on a completion")
-    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate")
+    parser.add_argument("--max-tokens", type=int, default=64, help="bound on a completion")
+    parser.add_argument("--rate", type=float, default=3e-3, help="learning rate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="JSON file to write; standard output if not given")
     parser.add_argument("--check", action="store_true", help="exit status 1 if the mark is missed")
