@@ -19,6 +19,7 @@ from rewriter.learning.config import (
     SFTConfig,
     SimPOConfig,
 )
+from rewriter.pairs.config import RequestConfig, SupervisedConfig
 
 WORK = Path("runs/rewriter")
 """Where the work folders of methods go if none is named."""
@@ -117,6 +118,10 @@ class RewriterTrainingConfig(BaseModel):
     learning: LearningConfig = Field(default_factory=GRPOConfig, description="how to train")
     flow: FlowConfig = Field(default_factory=FlowConfig, description="how completions come to be")
     samples: SamplesConfig = Field(default_factory=SamplesConfig, description="what pairs are made of")
+    requests: RequestConfig = Field(
+        default_factory=RequestConfig, description="which movements are asked for (not SFT)"
+    )
+    pairs: SupervisedConfig = Field(default_factory=SupervisedConfig, description="what SFT learns")
     limits: LimitsConfig = Field(default_factory=LimitsConfig, description="what fails the check")
 
     @field_validator("model", mode="before")
@@ -162,10 +167,14 @@ class RewriterTrainingConfig(BaseModel):
             "limits",
             "flow",
             "samples",
+            "requests",
+            "pairs",
         }
         tree = self.model_dump(mode="json", exclude=free)
         if isinstance(self.learning, GRPOConfig):
             tree["flow"] = self.flow.model_dump(mode="json", include={"stale"})
+        source = "pairs" if isinstance(self.learning, SFTConfig) else "requests"
+        tree[source] = getattr(self, source).model_dump(mode="json")
         if self.samples_first:
             tree["samples"] = self.samples.model_dump(mode="json")
         return tree

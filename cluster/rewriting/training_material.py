@@ -51,10 +51,14 @@ def read_material(config: RewriterTrainingConfig) -> Material:
     learning = config.learning
     if isinstance(learning, SFTConfig):
         judge = load_consistency_judge(config.consistency)
-        return Material(rows=tuple(training_rows(config.data, config.material, detector, judge)))
+        return Material(
+            rows=tuple(training_rows(config.data, config.material, detector, judge, config.pairs))
+        )
     count = learning.steps * learning.prompts if isinstance(learning, GRPOConfig) else config.samples.prompts
     return Material(
-        requests=tuple(training_requests(config.data, count, learning.seed, config.material, detector))
+        requests=tuple(
+            training_requests(config.data, count, learning.seed, config.material, detector, config.requests)
+        )
     )
 
 

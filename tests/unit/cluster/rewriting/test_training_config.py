@@ -73,9 +73,12 @@ def test_only_what_determines_the_adapter_must_stay_the_same() -> None:
     assert one.tree() == two.tree()
     for change in ({"seed": 1}, {"stale": 0}, {"group": 4}, {"start": Path("x")}, {"detector": "./mine"}):
         assert one.tree() != rewriter_training_config(FLAGS | change).tree()
-    dpo = rewriter_training_config(FLAGS | {"method": "dpo"})
-    assert "samples" in dpo.tree()
-    assert "flow" not in dpo.tree()
+    by_method = {
+        method: set(rewriter_training_config(FLAGS | {"method": method}).tree())
+        & {"flow", "samples", "pairs", "requests"}
+        for method in ("grpo", "sft", "dpo")
+    }
+    assert by_method == {"grpo": {"flow", "requests"}, "sft": {"pairs"}, "dpo": {"samples", "requests"}}
 
 
 @pytest.mark.parametrize(
