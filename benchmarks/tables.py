@@ -29,6 +29,7 @@ def page() -> str:
         ("negotiation_throughput", _throughput),
         ("meta_solve", _meta_solve),
         ("survey_profiles", _survey_profiles),
+        ("grpo_throughput", _grpo_throughput),
         ("published_replay", _published_replay),
     ):
         path = FOLDER / "results" / f"{name}.json"
@@ -153,6 +154,28 @@ def _published_replay(figures: dict[str, Any]) -> str:
             + (f" ({others})." if others else "."),
             f"Seconds in all: {figures['seconds']:.0f} (wanted at most {figures['marks']['seconds']:.0f} on two quiet cores;"
             f" {figures['cpu_seconds']:.0f} s of computing).",
+        ]
+    )
+
+
+def _grpo_throughput(figures: dict[str, Any]) -> str:
+    ours, trl, asked = figures["ours"], figures["trl"], figures["settings"]
+    return "\n".join(
+        [
+            f"Training of the {figures['model']} model's adapter by GRPO against TRL's GRPOTrainer: the same first weights,"
+            f" prompts ({asked['prompts']} a step),",
+            f"groups of {asked['group']}, at most {asked['max_tokens']} tokens, reward function, rates and precision;"
+            f" {asked['steps']} steps, in turn, one thread.",
+            "",
+            "| figure | ours | TRL | ratio | wanted |",
+            "| --- | ---: | ---: | ---: | ---: |",
+            f"| trained tokens a second | {ours['tokens_per_s']:.0f} | {trl['tokens_per_s']:.0f}"
+            f" | {figures['tokens_ratio']:.2f} | at least 1.5 |",
+            f"| trained tokens a second of processor time | {ours['tokens_per_cpu_s']:.0f}"
+            f" | {trl['tokens_per_cpu_s']:.0f} | {figures['cpu_ratio']:.2f} | |",
+            f"| reward, first third of {figures['tokens_compared']:,} tokens | {ours['reward_first']:.3f}"
+            f" | {trl['reward_first']:.3f} | | |",
+            f"| reward, last third | {ours['reward_last']:.3f} | {trl['reward_last']:.3f} | | no less |",
         ]
     )
 
