@@ -9,7 +9,7 @@ so that whatever else the machine does falls on both alike.
     tokens_ratio      trained completion tokens a second of wall clock, ours over TRL's: sampling, rewards and learning, all
                       steps but the first, which warms up
     cpu_ratio         the same a second of processor time, which other processes hardly change
-    reward            mean reward in the steps up to the tokens that both have trained: at the beginning and at the end
+    reward            mean reward over the tokens that both have trained, to the nearest step: its first and last third
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Measured:
         return sum(self.tokens[1:]) / sum(seconds[1:])
 
     def reward_by(self, tokens: int) -> tuple[float, float]:
-        """Mean reward of the first and of the last third of the steps up to so many tokens."""
-        steps = max(1, int(np.searchsorted(np.cumsum(self.tokens), tokens, side="right")))
+        """Mean reward of the first and of the last third of the steps that come nearest to so many tokens."""
+        steps = int(np.argmin(np.abs(np.cumsum(self.tokens) - tokens))) + 1
         third = max(1, steps // 3)
         return float(np.mean(self.rewards[:third])), float(np.mean(self.rewards[steps - third : steps]))
 

@@ -175,7 +175,7 @@ def _grpo_throughput(figures: dict[str, Any]) -> str:
             f" | {trl['tokens_per_cpu_s']:.0f} | {figures['cpu_ratio']:.2f} | |",
             f"| reward, first third of {figures['tokens_compared']:,} tokens | {ours['reward_first']:.3f}"
             f" | {trl['reward_first']:.3f} | | |",
-            f"| reward, last third | {ours['reward_last']:.3f} | {trl['reward_last']:.3f} | | no less |",
+            f"| reward, last third | {ours['reward_last']:.3f} | {trl['reward_last']:.3f} | | the same |",
         ]
     )
 
