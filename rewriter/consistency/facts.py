@@ -1,11 +1,12 @@
+# ruff: noqa: RUF001 - both apostrophes and all quotation marks are meant
 """Numbers, names and negations that a rewriting lost, invented or turned round: what embeddings miss, told in words.
 
 By rule, on the surface of both texts:
 
 - numbers: digits, English number words, percentages, decades; compared as values, each value once. "One" and ordinals in
   words count as no numbers, since they mostly are none;
-- names: words in capitals inside a sentence, joined where they follow each other. A name is kept if the other text has one
-  of its words, a word of the same stem ("Islam", "Islamic") or its initials. In German and in
+- names: words in capitals inside a sentence, joined where they follow each other; first words are no names. A name is kept if
+  the other text has one of its words, a word of the same stem ("Islam", "Islamic") or its initials. In German and in
   headings, where capitals tell little, the check says nothing, as it does in scripts without capitals;
 - negations: sentences that say much the same are compared. The direction of each is the parity of its negating words,
   "not" and "forbid" alike, so "does not allow" agrees with "forbids" and "not forbidden" with "allowed". Only a
@@ -48,11 +49,11 @@ _GERMAN = re.compile(
 GERMAN = 0.15
 """Names are not looked for where a larger share of the words is of German's most common: it writes all nouns with capitals."""
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")  # noqa: RUF001 - both apostrophes
-_OPENS = re.compile(r"(?:[:\"“‘«(\[]|^[\W\d_]*)\s*$")  # noqa: RUF001
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_OPENS = re.compile(r"(?:[:\"“‘«(\[]|^[\W\d_]*)\s*$")
 _PLAIN_NEGATIONS = re.compile(
     r"\b(?:not|never|no|none|nobody|nothing|nowhere|neither|cannot|without|hardly|scarcely|barely)\b"
-    r"|\b(?:ca|wo|sha|\w+)n['’]t\b|\bnor\b",  # noqa: RUF001
+    r"|\b(?:ca|wo|sha|\w+)n['’]t\b|\bnor\b",
     re.IGNORECASE,
 )
 _NO_NEGATION = re.compile(
@@ -64,7 +65,7 @@ _NEGATIVE_WORDS = re.compile(
     r"\b(?:forb[ai]d\w*|prohibit\w*|ban(?:s|ned|ning)?|disallow\w*|den(?:y|ies|ied|ying|ial)|refus\w+|reject\w*|prevent\w*"
     r"|lack\w*|fail(?:s|ed|ing|ure)?|avoid\w*|oppos(?:e|es|ed|ing)|refrain\w*|exclud\w+|ignor(?:e|es|ed|ing)|neglect\w*"
     r"|overlook\w*|disregard\w*|unable|impossible|unlikely|unjust\w*|unfair\w*|unnecessar\w+|unwilling\w*|absen(?:t|ce)"
-    r"|br(?:eak|eaks|oke|oken|eaking)|los(?:e|es|t|ing)|harm\w*|destroy\w*|violat\w+|weaken\w*|erod\w+|undermin\w+"
+    r"|br(?:eak|eaks|oke|oken|eaking)|los(?:e|es|t|ing)|harm(?:s|ed|ful|ing)?|destroy\w*|violat\w+|weaken\w*|erod\w+|undermin\w+"
     r"|abstain\w*|cease\w*|decline\w* to|stop(?:s|ped|ping)?|disagree\w*|illegal\w*|unlawful\w*|unacceptable)\b",
     re.IGNORECASE,
 )
@@ -178,28 +179,21 @@ def _names(sentences: tuple[str, ...]) -> tuple[str, ...] | None:
     names: dict[str, None] = {}
     inside = capitals = 0
     for sentence in sentences:
-        end, name, opening = -1, "", True
+        end, name = -1, ""
         for found in _WORD.finditer(sentence):
-            word = re.sub(r"['’]s$", "", found.group())  # noqa: RUF001
-            capital = word[0].isupper() and word.lower() not in _TITLES
             if _OPENS.search(sentence[: found.start()]):
-                # The first word tells nothing by its capital, unless a name goes on with it.
-                end, name = found.end(), word if capital and word.lower() not in _COMMON else ""
-                opening = True
-                continue
+                continue  # a first word tells nothing by its capital
+            word = re.sub(r"['’]s$", "", found.group())
             inside += 1
-            if not capital:
+            if not word[0].isupper() or word.lower() in _TITLES:
                 name = ""
                 continue
             capitals += 1
-            joined = name and re.fullmatch(r"[ \-]", sentence[end : found.start()])
-            if joined:
-                if not opening:
-                    names.pop(name, None)
+            if name and sentence[end : found.start()] == " ":
+                names.pop(name)
                 name = f"{name} {word}"
             else:
                 name = word
-            opening = False
             end = found.end()
             names[name] = None
     german = sum(len(_GERMAN.findall(sentence)) for sentence in sentences)
@@ -231,7 +225,7 @@ def _same_stem(one: str, other: str) -> bool:
 
 
 def _base(word: str) -> str:
-    return re.sub(r"['’]s$", "", word).casefold()  # noqa: RUF001
+    return re.sub(r"['’]s$", "", word).casefold()
 
 
 def _turned(source: Sequence[str], text: Sequence[str], alike: NDArray[np.float64] | None) -> list[str]:
@@ -275,7 +269,7 @@ def _negations(sentence: str) -> tuple[int, int]:
 @lru_cache(maxsize=4096)
 def _stems(sentence: str) -> frozenset[str]:
     words = (_base(found.group()) for found in _WORD.finditer(sentence))
-    return frozenset(word[:6] for word in words if word not in _COMMON and not word.endswith(("n't", "n’t")))  # noqa: RUF001
+    return frozenset(word[:6] for word in words if word not in _COMMON and not word.endswith(("n't", "n’t")))
 
 
 def _one_word_apart(one: str, other: str) -> bool:
