@@ -2,109 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Generic, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from agents.asking import Ask, Asker, DroppedReply, ModelSession, SpeakingConfig, statement_of
 from agents.cultures import Culture, get_culture
-from agents.models.protocol import Generation, GenerationRequest, Message
-from agents.parsing import parse_guideline, parse_statement
+from agents.parsing import parse_guideline
 from agents.prompts import CandidateKind, PromptSet, WeightedGuideline
-from negotiation.errors import MalformedReplyError, OracleError
+from negotiation.errors import OracleError
 from negotiation.oracle import Draft, Opening, Proposals, TableView
 from negotiation.topic import Topic
 
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
 CANDIDATE_KINDS: tuple[CandidateKind, ...] = ("adversarial", "complementary", "innovative")
 """Asked for in this order."""
-
-KEPT_CHARS = 500
-"""How much of a dropped reply is kept, in characters."""
-
-
-class ModelSession(Protocol):
-    """What an agent needs of a language model: a batch of requests, answered in order."""
-
-    async def generate(self, model: str, requests: Sequence[GenerationRequest]) -> list[Generation]:
-        """One generation for each request, in the order of the requests."""
-        ...
-
-
-class SpeakingConfig(BaseModel):
-    """How a cultural agent speaks."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    temperature: float = Field(default=0.8, ge=0.0, le=2.0, description="sampling temperature; 0 is greedy")
-    top_p: float = Field(
-        default=1.0,
-        gt=0.0,
-        le=1.0,
-        description="sample from the likeliest tokens of this mass; below 1 replies repeat common phrases more often",
-    )
-    statement_words: int = Field(
-        default=100,
-        ge=1,
-        le=1000,
-        description="most words asked for in a position, weights or consensus statement",
-    )
-    position_tokens: int = Field(default=256, ge=1, description="most new tokens of an opening statement")
-    guideline_tokens: int = Field(default=384, ge=1, description="most new tokens of a guideline")
-    weights_tokens: int = Field(default=256, ge=1, description="most new tokens of the weights in words")
-    consensus_tokens: int = Field(default=256, ge=1, description="most new tokens of a consensus statement")
-    retries: int = Field(default=3, ge=0, le=20, description="how often a malformed reply is asked for again")
-
-
-@dataclass(frozen=True, slots=True)
-class DroppedReply:
-    """A reply that was not used.
-
-    Attributes:
-        topic: id of the topic.
-        round: of the negotiation, 0 for the opening.
-        call: what was asked for: "position", "initial", a candidate kind, "weights" or "consensus".
-        attempt: 0 for the first reply, 1 for the first retry, ...
-        problem: what is wrong with it.
-        text: its first ``KEPT_CHARS`` characters.
-    """
-
-    topic: str
-    round: int
-    call: str
-    attempt: int
-    problem: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Ask(Generic[T]):
-    """One thing wanted from the model and how to read it.
-
-    ``call`` and ``index`` tell it from the others of its step.
-    """
-
-    call: str
-    index: int
-    messages: tuple[Message, ...]
-    max_new_tokens: int
-    parse: Callable[[str], T]
-
-
-@dataclass(frozen=True, slots=True)
-class _Answers(Generic[T]):
-    """What came of a step: for each ask its reading or None, and the replies that were dropped."""
-
-    readings: list[T | None]
-    dropped: list[DroppedReply]
 
 
 class CultureAgent:
@@ -116,9 +26,8 @@ class CultureAgent:
 
     Attributes:
         culture: who it speaks for.
-        replies: number of replies that the model gave so far.
-        malformed: how many of these were dropped.
-        dropped: what was dropped, in order.
+        prompts: what it is asked with.
+        asker: asks its model.
     """
 
     def __init__(
@@ -144,15 +53,25 @@ class CultureAgent:
             cultures: where to look up the opponents' names; the eight regions if None.
         """
         self.culture = culture
-        self.replies = 0
-        self.malformed = 0
-        self.dropped: list[DroppedReply] = []
-        self._session = session
-        self._model = model
-        self._adapter = adapter
-        self._prompts = PromptSet.load() if prompts is None else prompts
+        self.prompts = PromptSet.load() if prompts is None else prompts
         self._speaking = SpeakingConfig() if speaking is None else speaking
+        self.asker = Asker(culture.id, session, model, adapter, self._speaking)
         self._cultures = cultures
+
+    @property
+    def replies(self) -> int:
+        """Number of replies that the model gave so far."""
+        return self.asker.replies
+
+    @property
+    def malformed(self) -> int:
+        """How many of these were dropped."""
+        return self.asker.malformed
+
+    @property
+    def dropped(self) -> list[DroppedReply]:
+        """What was dropped, in order."""
+        return self.asker.dropped
 
     async def open(self, topic: Topic, player: int, players: tuple[str, ...], seed: int) -> Opening:
         """State the position, then the first guideline that follows from it.
@@ -163,13 +82,19 @@ class CultureAgent:
         """
         self._check_seat(player, players)
         words = self._speaking.statement_words
-        position = self._prompts.position(self.culture, topic.text, words)
-        statement, lost = await self._one(
-            topic, 0, seed, _Ask("position", 0, position, self._speaking.position_tokens, _statement(words))
+        position = self.prompts.position(self.culture, topic.text, words)
+        statement, lost = await self.asker.one(
+            topic.id,
+            0,
+            seed,
+            Ask("position", 0, position, self._speaking.position_tokens, statement_of(words)),
         )
-        first = self._prompts.first_guideline(self.culture, topic.text, statement)
-        guideline, lost_too = await self._one(
-            topic, 0, seed, _Ask("initial", 0, first, self._speaking.guideline_tokens, _guideline("initial"))
+        first = self.prompts.first_guideline(self.culture, topic.text, statement)
+        guideline, lost_too = await self.asker.one(
+            topic.id,
+            0,
+            seed,
+            Ask("initial", 0, first, self._speaking.guideline_tokens, _guideline("initial")),
         )
         return Opening(statement=statement, guideline=guideline, malformed=lost + lost_too)
 
@@ -185,10 +110,10 @@ class CultureAgent:
         opponents, own = self._opponents(view), _weighted(view, view.player)
         asks = []
         for kind in CANDIDATE_KINDS:
-            prompt = self._prompts.candidate(self.culture, view.topic.text, opponents, own, kind)
+            prompt = self.prompts.candidate(self.culture, view.topic.text, opponents, own, kind)
             tokens, parse = self._speaking.guideline_tokens, _guideline(kind)
-            asks += [_Ask(kind, index, prompt, tokens, parse) for index in range(per_kind)]
-        answers = await self._ask(view.topic, view.round, view.seed, asks)
+            asks += [Ask(kind, index, prompt, tokens, parse) for index in range(per_kind)]
+        answers = await self.asker.all(view.topic.id, view.round, view.seed, asks)
         drafts = tuple(draft for draft in answers.readings if draft is not None)
         given = {draft.kind for draft in drafts}
         return Proposals(
@@ -206,9 +131,9 @@ class CultureAgent:
         """
         self._check_seat(view.player, view.players)
         words = self._speaking.statement_words
-        prompt = self._prompts.weights(self.culture, view.topic.text, _weighted(view, view.player), words)
-        ask = _Ask("weights", 0, prompt, self._speaking.weights_tokens, _statement(words))
-        return (await self._one(view.topic, view.round, view.seed, ask))[0]
+        prompt = self.prompts.weights(self.culture, view.topic.text, _weighted(view, view.player), words)
+        ask = Ask("weights", 0, prompt, self._speaking.weights_tokens, statement_of(words))
+        return (await self.asker.one(view.topic.id, view.round, view.seed, ask))[0]
 
     async def conclude(self, view: TableView) -> str:
         """State the consensus that follows from everybody's weights.
@@ -219,7 +144,7 @@ class CultureAgent:
         """
         self._check_seat(view.player, view.players)
         words = self._speaking.statement_words
-        prompt = self._prompts.consensus(
+        prompt = self.prompts.consensus(
             self.culture,
             view.topic.text,
             view.statement,
@@ -227,67 +152,8 @@ class CultureAgent:
             _weighted(view, view.player),
             words,
         )
-        ask = _Ask("consensus", 0, prompt, self._speaking.consensus_tokens, _statement(words))
-        return (await self._one(view.topic, view.round, view.seed, ask))[0]
-
-    async def _one(self, topic: Topic, round_number: int, seed: int, ask: _Ask[T]) -> tuple[T, int]:
-        """Ask for one thing that is needed; also the number of replies dropped on the way."""
-        answers = await self._ask(topic, round_number, seed, [ask])
-        reading, dropped = answers.readings[0], len(answers.dropped)
-        if reading is None:
-            last = answers.dropped[-1]
-            raise MalformedReplyError(
-                f"{self.culture.id} on topic {topic.id!r}, round {round_number}: the {ask.call} stayed"
-                f" malformed in {dropped} replies of model {self._model!r}; the last: {last.problem}"
-                f" ({last.text[:80]!r}); use a model that follows the prompts, or allow more retries"
-            )
-        return reading, dropped
-
-    async def _ask(self, topic: Topic, round_number: int, seed: int, asks: Sequence[_Ask[T]]) -> _Answers[T]:
-        """Ask for all at once, and again for those that came back malformed, as often as allowed."""
-        answers: _Answers[T] = _Answers([None] * len(asks), [])
-        pending = list(range(len(asks)))
-        for attempt in range(self._speaking.retries + 1):
-            replies = await self._generate([asks[k] for k in pending], seed, attempt)
-            again = []
-            for k, reply in zip(pending, replies, strict=True):
-                try:
-                    answers.readings[k] = _read(asks[k], reply)
-                except MalformedReplyError as error:
-                    again.append(k)
-                    text = reply.text[:KEPT_CHARS]
-                    dropped = DroppedReply(topic.id, round_number, asks[k].call, attempt, str(error), text)
-                    answers.dropped.append(dropped)
-                    self._drop(dropped)
-            pending = again
-            if not pending:
-                break
-        return answers
-
-    def _drop(self, reply: DroppedReply) -> None:
-        self.malformed += 1
-        self.dropped.append(reply)
-        logger.info("%s: %s", self.culture.id, reply)
-
-    async def _generate(self, asks: Sequence[_Ask[T]], seed: int, attempt: int) -> list[Generation]:
-        requests = [
-            GenerationRequest(
-                messages=ask.messages,
-                max_new_tokens=ask.max_new_tokens,
-                temperature=self._speaking.temperature,
-                top_p=self._speaking.top_p,
-                seed=reply_seed(seed, ask.call, ask.index, attempt),
-                adapter=self._adapter,
-            )
-            for ask in asks
-        ]
-        replies = await self._session.generate(self._model, requests)
-        if len(replies) != len(requests):
-            raise OracleError(
-                f"model {self._model!r} gave {len(replies)} replies to {len(requests)} requests"
-            )
-        self.replies += len(replies)
-        return replies
+        ask = Ask("consensus", 0, prompt, self._speaking.consensus_tokens, statement_of(words))
+        return (await self.asker.one(view.topic.id, view.round, view.seed, ask))[0]
 
     def _check_seat(self, player: int, players: tuple[str, ...]) -> None:
         if players[player] != self.culture.id:
@@ -303,26 +169,6 @@ class CultureAgent:
             for player, name in enumerate(view.players)
             if player != view.player
         ]
-
-
-def reply_seed(seed: int, call: str, index: int, attempt: int) -> int:
-    """The seed of one reply, in [0, 2^63): a hash of the four, so that no two replies of a table share one.
-
-    >>> reply_seed(1, "innovative", 0, 0) == reply_seed(1, "innovative", 0, 1)
-    False
-    """
-    key = json.dumps([int(seed), call, index, attempt]).encode()
-    return int.from_bytes(hashlib.sha256(key).digest()[:8], "little") >> 1
-
-
-def _read(ask: _Ask[T], reply: Generation) -> T:
-    if reply.finish == "length":
-        raise MalformedReplyError(f"{ask.call} was cut off at {reply.generated_tokens} tokens")
-    return ask.parse(reply.text)
-
-
-def _statement(max_words: int) -> Callable[[str], str]:
-    return partial(parse_statement, max_words=max_words)
 
 
 def _guideline(kind: str) -> Callable[[str], Draft]:

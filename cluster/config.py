@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from agents.culture_agent import SpeakingConfig
+from agents.asking import SpeakingConfig
 from agents.cultures import check_cultures, get_culture
 from agents.grounding import GroundingConfig
 from agents.models.config import BundledConfig, ModelConfig, parse_model_argument

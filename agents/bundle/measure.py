@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.asking import SpeakingConfig
 from agents.bundle.corpus import TASKS, Corpus, Example, on_topic
 from agents.bundle.tokenize import END, load_tokenizer
-from agents.culture_agent import SpeakingConfig
 from agents.cultures import load_cultures
 from agents.models.config import TransformersConfig
 from agents.models.protocol import Generation, GenerationRequest, ScoringRequest

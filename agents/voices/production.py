@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from agents.culture_agent import KEPT_CHARS
+from agents.asking import KEPT_CHARS
 from agents.voices.config import VoicesConfig
 from agents.voices.judge import Judge, Verdict
 from agents.voices.prompts import VoicePrompts

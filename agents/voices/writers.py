@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from agents.culture_agent import KEPT_CHARS, reply_seed
+from agents.asking import KEPT_CHARS, reply_seed
 from agents.cultures import Culture
 from agents.models.protocol import Generation, GenerationRequest, LanguageModel
 from agents.parsing import parse_statement

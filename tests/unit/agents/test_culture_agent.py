@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from agents.culture_agent import CANDIDATE_KINDS, KEPT_CHARS, CultureAgent, SpeakingConfig, reply_seed
+from agents.asking import KEPT_CHARS, SpeakingConfig, reply_seed
+from agents.culture_agent import CANDIDATE_KINDS, CultureAgent
 from agents.cultures import get_culture
 from agents.models.protocol import Generation, GenerationRequest
 from negotiation.errors import CultureError, MalformedReplyError, OracleError
