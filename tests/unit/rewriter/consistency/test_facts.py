@@ -64,7 +64,7 @@ def told(source: str, text: str) -> tuple[str, ...]:
         ("Yesterday it rained.", "Rain fell yesterday.", ()),
         ("It was said: Nobody came.", "No one came, it was said.", ()),
         ("He and I left.", "I left with him.", ()),
-        ("Asking Elena Torres for help is wise.", "Asking Li Wei for help is wise.", ("name lost: Elena Torres", "name invented: Li Wei")),
+        ("Asking Elena Torres would help.", "Asking Li Wei would help.", ("name lost: Elena Torres", "name invented: Li Wei")),
         ("It is the Sino-Indian border.", "It is the Sino-Russian border.", ("name lost: Indian", "name invented: Russian")),
         ("We met Elena and then Elena Torres.", "Torres and Elena met us.", ()),
         ("It keeps the harmony of the village.", "It keeps the peace of the village.", ()),
