@@ -29,6 +29,7 @@ def page() -> str:
         ("negotiation_throughput", _throughput),
         ("meta_solve", _meta_solve),
         ("survey_profiles", _survey_profiles),
+        ("grpo_scaling", _grpo_scaling),
         ("grpo_throughput", _grpo_throughput),
         ("published_replay", _published_replay),
     ):
@@ -178,6 +179,32 @@ def _grpo_throughput(figures: dict[str, Any]) -> str:
             f"| reward, last third | {ours['reward_last']:.3f} | {trl['reward_last']:.3f} | | the same |",
         ]
     )
+
+
+def _grpo_scaling(figures: dict[str, Any]) -> str:
+    ways = figures["ways"]
+    names = {"serial": "1, completions first", "one": "1, while it learns", "two": "2, while they learn"}
+    phases = ("learn", "wait", "push", "save", "rollout", "reward")
+    lines = [
+        f"`concordat train rewriter` by GRPO: {figures['model']} model on {ways['one']['device']}, {figures['prompts']} prompts of"
+        f" {figures['group']} completions a step, at most {figures['max_tokens']} tokens each,",
+        "one rollout actor and one reward actor. Shares are of the first worker's time; `rollout` and `reward` are how much",
+        f"of it those actors were busy. Two workers over one: {figures['two_over_one']:.2f}; writing while learning over"
+        f" writing first: {figures['one_over_serial']:.2f}.",
+        "",
+        f"| workers | trained tokens/s | completions/s | s a step | {' | '.join(phases)} |",
+        f"| --- | ---: | ---: | ---: |{' ---: |' * len(phases)}",
+    ]
+    lines += [
+        f"| {names[name]} | {way['trained_tokens_per_s']:,.0f} | {way['completions_per_s']:.1f}"
+        f" | {way['seconds_per_step']:.2f} | {_shares(way, phases)} |"
+        for name, way in ways.items()
+    ]
+    return "\n".join(lines)
+
+
+def _shares(way: dict[str, Any], phases: tuple[str, ...]) -> str:
+    return " | ".join(f"{way['shares'][phase]:.0%}" for phase in phases)
 
 
 def main() -> int:
