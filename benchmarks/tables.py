@@ -186,8 +186,8 @@ def _grpo_scaling(figures: dict[str, Any]) -> str:
     names = {"serial": "1, completions first", "one": "1, while it learns", "two": "2, while they learn"}
     phases = ("learn", "wait", "push", "save", "rollout", "reward")
     lines = [
-        f"`concordat train rewriter` by GRPO: {figures['model']} model on {ways['one']['device']}, {figures['prompts']} prompts of"
-        f" {figures['group']} completions a step, at most {figures['max_tokens']} tokens each,",
+        f"`concordat train rewriter` by GRPO: {figures['model']} model on {ways['one']['device']}, {figures['prompts']} prompts"
+        f" of {figures['group']} completions a step, at most {figures['max_tokens']} tokens each,",
         "one rollout actor and one reward actor. Shares are of the first worker's time; `rollout` and `reward` are how much",
         f"of it those actors were busy. Two workers over one: {figures['two_over_one']:.2f}; writing while learning over"
         f" writing first: {figures['one_over_serial']:.2f}.",
