@@ -19,11 +19,10 @@ maximum of the game's potential by at least epsilon, so with epsilon > 0 the loo
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +30,8 @@ from numpy.typing import NDArray
 from negotiation.best_response import solve_pools, solver_rng, valued_move
 from negotiation.config import GameConfig
 from negotiation.errors import ConfigurationError, EmbeddingError, GameError, OracleError
-from negotiation.guideline import Guideline, Pool, unit_rows
+from negotiation.guideline import Guideline, Pool
+from negotiation.opening import Openings, embed_texts, open_table, together
 from negotiation.oracle import (
     CANDIDATE_KINDS,
     Concluded,
@@ -51,8 +51,6 @@ from negotiation.record import Equilibrium, Move, NegotiationRecord, RoundRecord
 from negotiation.topic import Topic
 from negotiation.utility import Utility
 
-T = TypeVar("T")
-
 
 async def negotiate(
     topic: Topic,
@@ -65,6 +63,7 @@ async def negotiate(
     provenance: Mapping[str, str] | None = None,
     listener: Listener | None = None,
     utility: Utility | None = None,
+    openings: Openings | None = None,
 ) -> NegotiationRecord:
     """Negotiate one topic to an equilibrium or to the round limit.
 
@@ -81,10 +80,12 @@ async def negotiate(
         provenance: kept in the record as it is: model names, adapters, versions.
         listener: called in order with ``Opened``, ``RoundFinished`` for each round, and ``Concluded``.
         utility: another utility than the standard one of ``config``; its term weights are recorded.
+        openings: what ``negotiation.opening.open_table`` gave for the same arguments, so that it is not asked for again;
+            the record is the same.
 
     Raises:
-        ConfigurationError: for fewer than two players, one name twice, another number of oracles, or a bad
-            seed.
+        ConfigurationError: for fewer than two players, one name twice, another number of oracles or openings, or
+            a bad seed.
         EmbeddingError: naming topic and text, if the embedder returns NaN, zeros or wrong shapes.
         OracleError: if an oracle returns drafts of an unknown kind or without a heading, or an empty
             statement.
@@ -94,9 +95,13 @@ async def negotiate(
             f"topic {topic.id!r}: players are {list(players)} with {len(oracles)} oracles;"
             " give at least two different names and one oracle for each"
         )
+    if openings is not None and len(openings.sides) != len(players):
+        raise ConfigurationError(
+            f"topic {topic.id!r}: {len(openings.sides)} openings are given for {len(players)} players; give one each"
+        )
     utility = utility or Utility.standard(config.alpha, config.beta, config.gamma)
     table = _Table(topic, tuple(players), tuple(oracles), embedder, config, seed, utility, listener)
-    await table.open()
+    await table.open(openings or await open_table(topic, players, oracles, seed))
     stop_reason = "round-limit"
     for number in range(1, config.rounds + 1):
         if await table.play(number):
@@ -130,23 +135,11 @@ class _Table:
     def id(self) -> str:
         return negotiation_id(self.topic.id, self.players, self.seed)
 
-    async def open(self) -> None:
-        """First statements and guidelines."""
-        began = perf_counter()
-        self.openings = await _together(
-            oracle.open(self.topic, i, self.players, self._call_seed(i, 0, "open"))
-            for i, oracle in enumerate(self.oracles)
-        )
-        self._clock(0, "open", began)
-        first = []
-        for i, opening in enumerate(self.openings):
-            if opening.guideline.kind != "initial" or not opening.statement.strip():
-                raise OracleError(
-                    f"topic {self.topic.id!r}: {self.players[i]!r} opened with a guideline of kind"
-                    f" {opening.guideline.kind!r} and the statement {opening.statement[:40]!r};"
-                    " an opening needs kind 'initial' and a statement"
-                )
-            first.append(self._guideline(opening.guideline, i, 0))
+    async def open(self, openings: Openings) -> None:
+        """Begin with these first statements and guidelines."""
+        self.openings = openings.sides
+        self.timings.append(Timing(0, "open", openings.seconds))
+        first = [self._guideline(opening.guideline, i, 0) for i, opening in enumerate(self.openings)]
         texts = [guideline.text for guideline in first] + [opening.statement for opening in self.openings]
         vectors = await self._embed(texts, 0)
         n = len(self.players)
@@ -166,15 +159,15 @@ class _Table:
             equilibria.append(self.equilibrium(number))
             began = perf_counter()
             views = [self._view(i, number, "propose") for i in group]
-            asked = _together(
+            asked = together(
                 self.oracles[view.player].propose(view, self.config.candidates_per_kind) for view in views
             )
             if statements:
                 proposals = await asked
             else:  # The weights in words are asked for along with the first proposals: one batch, not two.
-                said = _together(self.oracles[i].express(self._view(i, number, "express")) for i in everyone)
+                said = together(self.oracles[i].express(self._view(i, number, "express")) for i in everyone)
                 both: list[Awaitable[Any]] = [said, asked]
-                statements, proposals = await _together(both)
+                statements, proposals = await together(both)
             self._clock(number, "propose", began)
             moves += await self._move(number, group, equilibria[-1], proposals)
         self._check_statements(statements, "expressed its weights with")
@@ -189,7 +182,7 @@ class _Table:
         number = len(self.rounds)
         final = self.equilibrium(number)
         began = perf_counter()
-        consensus = await _together(
+        consensus = await together(
             oracle.conclude(self._view(i, number, "conclude")) for i, oracle in enumerate(self.oracles)
         )
         self._clock(number, "conclude", began)
@@ -291,8 +284,7 @@ class _Table:
 
     async def _embed(self, texts: Sequence[str], number: int) -> NDArray[np.float64]:
         began = perf_counter()
-        raw = np.asarray(await self.embedder.embed(texts), dtype=np.float64)
-        vectors = _checked_embeddings(raw, texts, self.topic.id, self.embedder.name)
+        vectors = await embed_texts(self.embedder, texts, self.topic)
         self._clock(number, "embed", began)
         known = self.pools[0].embeddings.shape[1] if self.pools else vectors.shape[1]
         if vectors.shape[1] != known:
@@ -323,33 +315,3 @@ class _Table:
             accepted=tuple(self.pools[i].guidelines[-1] if taken[i] else None for i in range(len(taken))),
             malformed=tuple(move.malformed for move in played.moves),
         )
-
-
-def _checked_embeddings(
-    raw: NDArray[np.float64], texts: Sequence[str], topic_id: str, embedder: str
-) -> NDArray[np.float64]:
-    """The embedder's answer as rows of unit length, or an error that names topic and text."""
-    where = f"topic {topic_id!r}: embedder {embedder!r}"
-    if raw.ndim != 2 or raw.shape[0] != len(texts) or not raw.shape[1]:
-        raise EmbeddingError(
-            f"{where} returned shape {raw.shape} for {len(texts)} texts; expected ({len(texts)}, D)"
-        )
-    for text, row in zip(texts, raw, strict=True):
-        if not np.isfinite(row).all() or not np.linalg.norm(row) > 1e-12:
-            found = "NaN or infinity" if not np.isfinite(row).all() else "a zero vector"
-            raise EmbeddingError(f"{where} returned {found} for the text {text[:80]!r}; use another embedder")
-    return unit_rows(raw, where)
-
-
-async def _together(calls: Iterable[Awaitable[T]]) -> tuple[T, ...]:
-    """Await all calls at once; if some fail, raise the first in player order once all have ended.
-
-    Waiting for all keeps the outcome independent of timing and leaves no call running alone.
-    """
-    results = await asyncio.gather(*calls, return_exceptions=True)
-    done: list[T] = []
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-        done.append(result)
-    return tuple(done)
