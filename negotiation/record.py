@@ -76,7 +76,7 @@ def _read_only(array: NDArray[np.float64]) -> NDArray[np.float64]:
     return copy
 
 
-class _ByContent:
+class ByContent:
     """Equality of dataclasses that hold arrays."""
 
     __slots__ = ()
@@ -89,7 +89,7 @@ class _ByContent:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Equilibrium(_ByContent):
+class Equilibrium(ByContent):
     """A solver's answer to one meta-game, exactly as it came: nothing rounded, no exploration mixed in.
 
     Attributes:
@@ -128,7 +128,7 @@ class Equilibrium(_ByContent):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CandidateRecord(_ByContent):
+class CandidateRecord(ByContent):
     """A candidate, taken or not.
 
     Attributes:
@@ -153,7 +153,7 @@ class CandidateRecord(_ByContent):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Move(_ByContent):
+class Move(ByContent):
     """What one player did in one round.
 
     Attributes:
@@ -180,7 +180,7 @@ class Move(_ByContent):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RoundRecord(_ByContent):
+class RoundRecord(ByContent):
     """One round.
 
     Attributes:
@@ -217,7 +217,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NegotiationRecord(_ByContent):
+class NegotiationRecord(ByContent):
     """A finished negotiation.
 
     Attributes:

@@ -76,7 +76,8 @@ def pairwise_defeats(ranks: ArrayLike) -> NDArray[np.int64]:
         raise GameError(
             f"voter {int(np.argwhere(~np.isfinite(table))[0, 0])} gives a rank that is not finite"
         )
-    return np.sum(table[:, :, None] < table[:, None, :], axis=0, dtype=np.int64)
+    defeats: NDArray[np.int64] = np.sum(table[:, :, None] < table[:, None, :], axis=0, dtype=np.int64)
+    return defeats
 
 
 def strongest_paths(defeats: NDArray[np.int64]) -> NDArray[np.int64]:
