@@ -295,10 +295,8 @@ def _fit(given: Given) -> dict[str, Any]:
     try:
         result = trainer.fit()
     except (ray.train.TrainingFailedError, RayError) as error:
-        reason = str(error).strip().splitlines()
         raise RunError(
-            f"the training of the rewriter failed after {config.failures} restarts"
-            f" ({reason[-1] if reason else type(error).__name__}); look at {work / 'train'} and at the logs in"
+            f"the training of the rewriter failed after {config.failures} restarts ({_reason(error)}); look at {work / 'train'} and at the logs in"
             " /tmp/ray/session_latest/logs, then give the same command again to go on"
         ) from error
     returned = getattr(result, "return_value", None)  # older releases do not hand it on
@@ -309,6 +307,14 @@ def _fit(given: Given) -> dict[str, Any]:
     with result.checkpoint.as_directory() as folder:
         put_adapter(Path(folder) / ADAPTER, config.out)
     return {name: value for name, value in result.metrics.items() if name != "step"}
+
+
+def _reason(error: Exception) -> str:
+    """The line of an error of Ray's that says most: of a lack of memory the text is long, and ends with advice."""
+    text = str(error).strip()
+    if "OutOfMemory" in text or "out of memory" in text:
+        return "the machine ran out of memory, and Ray ended a worker; take fewer processes, or a smaller pass_tokens"
+    return text.splitlines()[-1] if text else type(error).__name__
 
 
 def _scaling(config: RewriterTrainingConfig) -> tuple[ScalingConfig, str]:

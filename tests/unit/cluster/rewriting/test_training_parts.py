@@ -274,3 +274,13 @@ def test_material_has_a_fingerprint_of_its_texts() -> None:
     one, other = Material(requests=(request(0),)), Material(requests=(request(1),))
     assert one.fingerprint() == Material(requests=(request(0),)).fingerprint()
     assert one.fingerprint() != other.fingerprint()
+
+
+def test_a_lack_of_memory_is_told_in_plain_words() -> None:
+    from cluster.rewriting.training import _reason
+
+    assert _reason(
+        RuntimeError("A worker was killed: out of memory.\nRefer to the documentation")
+    ).startswith("the machine ran out of memory")
+    assert _reason(RuntimeError("Traceback\nValueError: no")) == "ValueError: no"
+    assert _reason(RuntimeError()) == "RuntimeError"
