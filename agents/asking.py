@@ -138,25 +138,11 @@ class Asker:
         Raises:
             MalformedReplyError: if the reply stays malformed through all retries.
         """
-        readings, dropped = await self.each(topic, round_number, seed, [ask])
-        return readings[0], dropped
-
-    async def each(
-        self, topic: str, round_number: int, seed: int, asks: Sequence[Ask[T]]
-    ) -> tuple[list[T], int]:
-        """Ask for several things of which each is needed; otherwise as ``one``."""
-        answers = await self.all(topic, round_number, seed, asks)
-        readings = []
-        for ask, reading in zip(asks, answers.readings, strict=True):
-            if reading is None:
-                lost = [reply for reply in answers.dropped if reply.call == ask.call]
-                raise MalformedReplyError(
-                    f"{self.name} on topic {topic!r}, round {round_number}: the {ask.call} stayed"
-                    f" malformed in {len(lost)} replies of model {self.model!r}; the last: {lost[-1].problem}"
-                    f" ({lost[-1].text[:80]!r}); use a model that follows the prompts, or allow more retries"
-                )
-            readings.append(reading)
-        return readings, len(answers.dropped)
+        answers = await self.all(topic, round_number, seed, [ask])
+        reading = answers.readings[0]
+        if reading is None:
+            raise self.gave_up(topic, round_number, ask, answers)
+        return reading, len(answers.dropped)
 
     async def all(self, topic: str, round_number: int, seed: int, asks: Sequence[Ask[T]]) -> Answers[T]:
         """Ask for all at once, and again for those that came back malformed, as often as allowed."""
@@ -186,6 +172,15 @@ class Asker:
         if len(scores) != len(requests):
             raise OracleError(f"model {self.model!r} gave {len(scores)} scores to {len(requests)} requests")
         return scores
+
+    def gave_up(self, topic: str, round_number: int, ask: Ask[T], answers: Answers[T]) -> MalformedReplyError:
+        """What to raise when nothing that was needed came of a step."""
+        last = answers.dropped[-1]
+        return MalformedReplyError(
+            f"{self.name} on topic {topic!r}, round {round_number}: the {ask.call} stayed"
+            f" malformed in {len(answers.dropped)} replies of model {self.model!r}; the last: {last.problem}"
+            f" ({last.text[:80]!r}); use a model that follows the prompts, or allow more retries"
+        )
 
     def _drop(self, reply: DroppedReply) -> None:
         self.malformed += 1

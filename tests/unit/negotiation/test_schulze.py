@@ -125,15 +125,14 @@ def test_who_is_worse_for_everybody_does_not_win(ranks):
             assert vote.ranking[better] < vote.ranking[worse]
 
 
-def test_drawn_ballots_break_ties():
-    ranks = [[0, 1, 2], [1, 0, 2]]
-    drawn = {break_tie(ranks, (0, 1), np.random.default_rng(seed)) for seed in range(20)}
-    assert drawn == {0, 1}
-    same = [break_tie(ranks, (0, 1), np.random.default_rng(3)) for _ in range(3)]
-    assert len(set(same)) == 1
-    # The first voter drawn is indifferent: the other one decides, whoever comes first.
-    assert {break_tie([[0, 0], [1, 0]], (0, 1), np.random.default_rng(seed)) for seed in range(20)} == {1}
-    assert break_tie([[2, 2], [0, 0]], (0, 1), np.random.default_rng(0)) == 0
+def test_ties_go_to_the_best_worst_rank_then_to_the_best_sum_then_to_the_first():
+    ranks = [[0, 1, 2, 3], [3, 2, 1, 0]]
+    assert schulze(ranks).winners == (0, 1, 2, 3)
+    assert break_tie(ranks, (0, 1, 2, 3)) == 1
+    assert break_tie(ranks, (0, 2, 3)) == 2
+    assert break_tie(ranks, (0, 3)) == 0
+    assert break_tie([[1, 1, 0], [0, 1, 1]], (0, 1, 2)) == 0
+    assert break_tie([[1, 1, 0], [0, 1, 1]], (1, 2)) == 2
 
 
 @pytest.mark.parametrize("ranks", [[], [[]], [0, 1], [[0.0, np.nan]], [[0.0, np.inf]]])
