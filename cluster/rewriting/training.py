@@ -297,7 +297,8 @@ def _fit(given: Given) -> dict[str, Any]:
     except (ray.train.TrainingFailedError, RayError) as error:
         raise RunError(
             f"the training of the rewriter failed after {config.failures} restarts ({_reason(error)});"
-            f" look at {work / 'train'} and at the logs in /tmp/ray/session_latest/logs, then give the same command again to go on"
+            f" look at {work / 'train'} and at the logs in"
+            " /tmp/ray/session_latest/logs, then give the same command again to go on"
         ) from error
     returned = getattr(result, "return_value", None)  # older releases do not hand it on
     if isinstance(returned, ConcordatError):
