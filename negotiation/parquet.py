@@ -207,16 +207,16 @@ def restored(hint: Any, value: Any) -> Any:
     if isinstance(hint, type) and is_dataclass(hint):
         return hint(**{name: restored(kind, value[name]) for name, kind in _fields(hint).items()})
     origin = get_origin(hint)
+    if origin is Literal:
+        if value not in get_args(hint):
+            raise ValueError(f"expected one of {', '.join(map(str, get_args(hint)))}, found {value!r}")
+        return value
     if origin is np.ndarray:
         return np.array(value, dtype=np.float64)
     if origin is tuple:
         return tuple(restored(get_args(hint)[0], item) for item in value)
     if origin is not None and issubclass(origin, Mapping):
         return dict(value)
-    if origin is Literal:
-        if value not in get_args(hint):
-            raise ValueError(f"expected one of {', '.join(map(str, get_args(hint)))}, found {value!r}")
-        return value
     if type(value) is not hint:
         raise TypeError(f"expected {hint.__name__}, found {value!r}")
     return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+from dataclasses import replace
 from math import cos, radians
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from negotiation.config import GameConfig, LogitConfig, PrdConfig
 from negotiation.errors import ConfigurationError, EmbeddingError, OracleError
 from negotiation.metagame import build_metagame
+from negotiation.opening import Openings, open_table
 from negotiation.oracle import (
     Concluded,
     Draft,
@@ -23,7 +25,9 @@ from negotiation.oracle import (
     negotiation_id,
 )
 from negotiation.psro import negotiate
+from negotiation.record import Timing
 from negotiation.solvers import solve
+from negotiation.storage import to_row
 from negotiation.utility import Utility
 from tests.unit.negotiation.scripted import TOPIC, DrawingOracle, PlaceEmbedder, ScriptedOracle, at, play
 
@@ -391,3 +395,21 @@ def test_negotiation_ids_name_files():
     }
     assert len(ids) == 4
     assert all(name.replace("-", "").isalnum() and name.isascii() for name in ids)
+
+
+def test_given_openings_are_not_asked_for_again_and_the_record_is_the_same():
+    """What ``open_table`` gave goes in as it is; nothing else of the record depends on who asked."""
+
+    class Closed(DrawingOracle):
+        async def open(self, topic, player, players, seed):
+            raise AssertionError("asked again")
+
+    players = ["culture-0", "culture-1"]
+    asked = play([DrawingOracle()] * 2, seed=4)
+    given = asyncio.run(open_table(TOPIC, players, [DrawingOracle()] * 2, 4))
+    again = play([Closed()] * 2, seed=4, openings=given)
+    assert again == asked
+    assert to_row(replace(again, timings=())) == to_row(replace(asked, timings=()))
+    assert again.timings[0] == Timing(0, "open", given.seconds)
+    with pytest.raises(ConfigurationError, match="1 openings are given for 2 players"):
+        play([Closed()] * 2, openings=Openings(given.sides[:1], 0.0))
