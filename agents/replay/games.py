@@ -34,7 +34,7 @@ def run_guidelines(run: PublishedRun, side: Side, first: FirstText) -> list[Guid
     """
     player = SIDES.index(side)
     heading, opening = run.headings(side)[0], run.opening(side)
-    start = Guideline(f"p{player}-r0", player, 0, "initial", heading, "", opening)
+    start = Guideline(f"p{player}-r0", player, 0, "initial", heading, opening, "")
     if first != "both":
         start = Guideline(start.id, player, 0, "initial", heading if first == "heading" else opening, "", "")
     return [

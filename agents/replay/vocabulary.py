@@ -99,11 +99,6 @@ class PublishedRun(_Row):
         """The side's first statement."""
         return self.initial_a if side == "a" else self.initial_b
 
-    def first_text(self, side: Side, first: FirstText) -> str:
-        """What stands for the side's first guideline."""
-        heading, opening = self.headings(side)[0], self.opening(side)
-        return {"both": f"{heading}. {opening}", "heading": heading, "opening": opening}[first]
-
 
 @dataclass(frozen=True, slots=True)
 class Fault:

@@ -235,7 +235,7 @@ def test_games_grow_by_round() -> None:
     vectors = embed_distinct(run_texts(one, "both"), encoder=FakeEncoder())  # type: ignore[arg-type]
     games = run_games(one, vectors, "both")
     assert [[len(pool) for pool in game.pools] for game in games] == [[2, 2], [3, 3]]
-    assert games[1].pools[0].guidelines[0].text == "start a.  We of a like dams."
+    assert games[1].pools[0].guidelines[0].text == "start a. We of a like dams."
     assert games[1].pools[1].guidelines[2].text == "move b2. since b xx let b do 2 things"
     assert games[1].published[1] == pytest.approx([1 / 3] * 3)
     assert np.array_equal(games[0].pools[0].embeddings, games[1].pools[0].embeddings[:2])
