@@ -8,12 +8,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
 
-from negotiation.errors import MalformedReplyError, ModelError, TargetError, TextError
+from negotiation.errors import ConfigurationError, MalformedReplyError, ModelError, TargetError, TextError
 from rewriter import guards
 from rewriter.targets import Wanted
 from rewriter.vocabulary import (
@@ -33,6 +33,9 @@ Guards = Callable[[str, str], tuple[str | None, str | None]]
 COPIED, COLLAPSED = "copy: ", "collapse: "
 """Beginnings of the faults of rewritings that the guards tell."""
 
+
+LEAST_CONSISTENCY = 0.3
+"""Below it a rewriting no longer says what its source says (the line of the joint success rate, VISA section 4)."""
 
 Unwritable: TypeAlias = MalformedReplyError | TextError | ModelError
 """What keeps one text from being rewritten: no usable reply, a sentence that is too long, a passage above the model's window."""
@@ -95,13 +98,25 @@ class Injection:
         rewriter: writes.
         judge: compares what is said.
         guarded: tells copies and collapses; those of ``rewriter.guards`` if None.
+        samples: rewritings of each text, of which ``best_of`` takes one.
+
+    Raises:
+        ConfigurationError: if samples is below 1.
     """
 
     def __init__(
-        self, detector: Detector, rewriter: Rewriter, judge: ConsistencyJudge, guarded: Guards | None = None
+        self,
+        detector: Detector,
+        rewriter: Rewriter,
+        judge: ConsistencyJudge,
+        guarded: Guards | None = None,
+        samples: int = 1,
     ) -> None:
+        if samples < 1:
+            raise ConfigurationError(f"samples is {samples}; give at least 1")
         self.detector, self.rewriter, self.judge = detector, rewriter, judge
         self._guards = guarded or _guards
+        self._samples = samples
 
     def read(self, texts: Sequence[str]) -> list[ValueReading]:
         """The values of texts.
@@ -139,6 +154,16 @@ class Injection:
 
         A text that cannot be rewritten is a failure and does not stop the others.
         """
+        if self._samples == 1:
+            return self._move(requests)
+        count = self._samples
+        sampled = [replace(request, sample=k) for request in requests for k in range(count)]
+        outcomes = self._move(sampled).outcomes
+        return Injected(
+            tuple(best_of(outcomes[place * count : (place + 1) * count]) for place in range(len(requests)))
+        )
+
+    def _move(self, requests: Sequence[RewriteRequest]) -> Injected:
         written = self._write(requests)
         done = [
             (request, text)
@@ -171,6 +196,37 @@ class Injection:
         copied, collapsed = self._guards(source, text)
         faults = ((COPIED, copied), (COLLAPSED, collapsed))
         return tuple(kind + how.removeprefix(kind) for kind, how in faults if how is not None)
+
+
+def best_of(outcomes: Sequence[Rewriting | Failure]) -> Rewriting | Failure:
+    """Of several rewritings of one text the one to take.
+
+    Of those that the guards let pass and whose consistency is above ``LEAST_CONSISTENCY`` the one nearest to the target; if there
+    are none, the most consistent of those that the guards let pass; else the most consistent of all. Earlier ones win ties.
+
+    Args:
+        outcomes: at least one, all of one text and target.
+
+    Returns:
+        One of them; a failure only if all are.
+    """
+    written = [outcome for outcome in outcomes if isinstance(outcome, Rewriting)]
+    if not written:
+        return outcomes[0]
+    passed = [rewriting for rewriting in written if not (is_copied(rewriting) or is_collapsed(rewriting))]
+    kept = [rewriting for rewriting in passed if rewriting.consistency.mean > LEAST_CONSISTENCY]
+    if kept:
+        return min(kept, key=lambda rewriting: distance(rewriting.after, rewriting.request.target))
+    return max(passed or written, key=lambda rewriting: rewriting.consistency.mean)
+
+
+def distance(one: ValueVector, other: ValueVector) -> float:
+    """Euclidean distance of two value vectors, in [0, 2 sqrt(10)].
+
+    >>> distance((0.0,) * 10, (0.6, 0.8, *(0.0,) * 8))
+    1.0
+    """
+    return float(np.linalg.norm(np.array(one) - np.array(other)))
 
 
 def is_copied(rewriting: Rewriting) -> bool:

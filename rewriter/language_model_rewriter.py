@@ -184,5 +184,6 @@ def _as_written(text: str, source: str) -> str:
 
 def _seed(seed: int, asked: RewriteRequest, attempt: int) -> int:
     target = [round(value, 6) for value in asked.target]
-    key = json.dumps([seed, asked.source, target, attempt]).encode()
+    parts = [seed, asked.source, target, attempt]
+    key = json.dumps([*parts, asked.sample] if asked.sample else parts).encode()
     return int.from_bytes(hashlib.sha256(key).digest()[:6], "big")

@@ -128,14 +128,19 @@ class RewriteRequest:
         source: the text, not blank.
         before: (10,) in [-1, 1], the values that a detector reads in it.
         target: (10,) in [-1, 1], the values that are wanted.
+        sample: number of this rewriting among several of the same text and target, from 0: the same request with another number
+            is written with another seed.
     """
 
     source: str
     before: ValueVector
     target: ValueVector
+    sample: int = 0
 
     def __post_init__(self) -> None:
         check_text(self.source, "the text to rewrite")
+        if self.sample < 0:
+            raise TargetError(f"sample is {self.sample}; count from 0")
         object.__setattr__(self, "before", value_vector(self.before, "values before"))
         object.__setattr__(self, "target", value_vector(self.target, "target"))
 

@@ -277,7 +277,7 @@ def start_actors(config: PartsConfig, resources: ResourcesConfig, run: str = "re
     )
 
 
-def proxies(actors: Actors, resources: ResourcesConfig) -> Parts:
+def proxies(actors: Actors, resources: ResourcesConfig, samples: int = 1) -> Parts:
     """Proxies of the actors, when all have loaded.
 
     Raises:
@@ -291,6 +291,7 @@ def proxies(actors: Actors, resources: ResourcesConfig) -> Parts:
         rewriter=RewriterProxy(actors.rewriter, resources),
         judge=JudgeProxy(actors.judge, resources),
         model=ModelProxy(actors.model, resources),
+        samples=samples,
     )
 
 
@@ -316,4 +317,4 @@ def actor_parts(
         back()
         actors = start_actors(config, resources, run)
         stack.callback(actors.kill)
-        yield proxies(actors, resources)
+        yield proxies(actors, resources, config.samples)

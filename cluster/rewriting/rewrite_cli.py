@@ -174,6 +174,14 @@ _Temperature = Annotated[
         "--temperature", help="Of sampling; 0 is greedy (default: that of the adapter).", rich_help_panel=_WHO
     ),
 ]
+_Samples = Annotated[
+    int | None,
+    typer.Option(
+        "--samples",
+        help="Rewritings of each text (default 1); the nearest to the aim that keeps what the text says is taken.",
+        rich_help_panel=_WHO,
+    ),
+]
 _Seed = Annotated[
     int | None, typer.Option("--seed", help="Same seed, same rewritings (default 0).", rich_help_panel=_RUN)
 ]
@@ -208,6 +216,7 @@ def rewrite(
     detector: _Detector = None,
     consistency: _Consistency = None,
     temperature: _Temperature = None,
+    samples: _Samples = None,
     seed: _Seed = None,
     serial: _Serial = False,
     address: flags.Address = None,

@@ -87,7 +87,7 @@ class RewriteConfig(BaseModel):
         return None if self.target is None else read_vector(self.target)
 
 
-_PARTS = ("model", "adapter", "detector", "consistency", "temperature", "seed")
+_PARTS = ("model", "adapter", "detector", "consistency", "temperature", "samples", "seed")
 
 
 def rewrite_config(flags: Mapping[str, Any]) -> RewriteConfig:

@@ -47,6 +47,12 @@ class PartsConfig(BaseModel):
     temperature: float | None = Field(
         None, ge=0, description="of sampling; none: as the adapter was trained for"
     )
+    samples: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="rewritings of each text; the one nearest to its aim that keeps what it says is taken",
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="same seed, same rewritings")
 
     @field_validator("model", mode="before")
@@ -123,10 +129,11 @@ class Parts:
     rewriter: Rewriter
     judge: ConsistencyJudge
     model: LanguageModel
+    samples: int = 1
 
     def injection(self) -> Injection:
         """The whole way from text to text."""
-        return Injection(self.detector, self.rewriter, self.judge)
+        return Injection(self.detector, self.rewriter, self.judge, samples=self.samples)
 
 
 def local_parts(config: PartsConfig, threads: int = 1) -> Parts:
@@ -145,6 +152,7 @@ def local_parts(config: PartsConfig, threads: int = 1) -> Parts:
         rewriter=LanguageModelRewriter(model, adapter, config=config.rewriting()),
         judge=load_consistency_judge(config.consistency, num_threads=threads),
         model=model,
+        samples=config.samples,
     )
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from negotiation.errors import ModelError, ModelServerError, TargetError, TextError
-from rewriter.injection import Failure, Injection, gain
+from negotiation.errors import ConfigurationError, ModelError, ModelServerError, TargetError, TextError
+from rewriter.injection import Failure, Injection, best_of, gain
 from rewriter.targets import Absolute
-from rewriter.vocabulary import Rewriting, Shift
+from rewriter.vocabulary import Consistency, RewriteRequest, Rewriting, Shift
 from tests.unit.rewriter.fakes import ZERO, LengthJudge, NumberDetector, NumberRewriter, no_guards
 
 UP = Shift((0.5, *ZERO[1:]))
@@ -113,3 +113,50 @@ def test_the_guards_that_come_with_it_tell_a_copy():
     assert whole.inject([source], [UP]).copies == 1
     blown = Injection(NumberDetector(), NumberRewriter(lambda request: "so on and " * 300), LengthJudge())
     assert blown.inject([source], [UP]).collapses == 1
+
+
+def outcome(l2: float, kept: float, *faults: str) -> Rewriting:
+    request = RewriteRequest("a", ZERO, ZERO)
+    return Rewriting(request, "b", (l2, *ZERO[1:]), Consistency(kept, kept), faults)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "best"),
+    [
+        ([outcome(0.5, 0.9), outcome(0.2, 0.4)], 1),  # nearer, and still says what its source says
+        ([outcome(0.5, 0.9), outcome(0.2, 0.3)], 0),  # 0.3 is not above the line
+        ([outcome(0.0, 0.9, "copy: the same"), outcome(0.8, 0.4)], 1),
+        (
+            [outcome(0.0, 0.1), outcome(0.9, 0.2), outcome(0.0, 1.0, "copy: the same")],
+            1,
+        ),  # none is above the line
+        (
+            [outcome(0.1, 0.1, "collapse: short"), outcome(0.9, 0.2, "copy: the same")],
+            1,
+        ),  # the guards let none pass
+        ([outcome(0.5, 0.9), outcome(0.5, 0.4)], 0),  # a tie
+        ([Failure(RewriteRequest("a", ZERO, ZERO), TextError("long")), outcome(1.0, 0.0)], 1),
+    ],
+)
+def test_the_best_of_several(outcomes, best):
+    assert best_of(outcomes) is outcomes[best]
+
+
+def test_each_sample_is_asked_for_by_its_number_in_one_batch():
+    numbers = []
+
+    def writes(request):
+        numbers.append(request.sample)
+        return f"a b [0:{0.1 * request.sample}]"
+
+    whole = injection(rewriter=NumberRewriter(writes), samples=4)
+    (done,) = whole.inject(["a b"], [Shift((0.2, *ZERO[1:]))]).outcomes
+    assert numbers == [0, 1, 2, 3]
+    assert whole.rewriter.batches == [4]
+    assert done.after[0] == pytest.approx(0.2)
+    assert done.request.sample == 2
+
+
+def test_samples_below_one_are_refused():
+    with pytest.raises(ConfigurationError, match="samples is 0"):
+        injection(samples=0)
