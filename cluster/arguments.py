@@ -12,6 +12,7 @@ SEVERAL_VALUES = frozenset({"--cultures", "--countries", "--items", "--vsm-const
 
 _FIELD_OF_FLAG = {
     "cultures": ("cultures",),
+    "method": ("methods",),
     "model": ("model",),
     "embedder": ("embedder",),
     "profiles": ("grounding", "profiles"),

@@ -65,6 +65,10 @@ Your own model and adapter; first see what would be done:
 
   concordat negotiate --config mine.yaml --model ./llama --adapter confucian=./lora --dry-run
 
+The game and the methods it is compared with, from the same first statements:
+
+  concordat negotiate --cultures confucian latin-america --topics examples --method all
+
 A model server:
 
   concordat negotiate --config mine.yaml --model openai:llama@http://localhost:8000/v1
@@ -87,6 +91,7 @@ def _negotiate(
     cultures: flags.Cultures = None,
     topic: flags.TopicTexts = None,
     topics: flags.TopicsFile = None,
+    method: flags.Methods = None,
     model: flags.Model = None,
     adapter: flags.Adapters = None,
     embedder: flags.Embedder = None,

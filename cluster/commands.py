@@ -129,10 +129,11 @@ def _status(interrupted: bool, fault: bool) -> int:
 
 def _tell_plan(config: RunConfig, path: Path, output: Output) -> int:
     plan = make_plan(config.cultures, config.plan_topics(), config.seed)
-    calls = estimate_calls(len(plan), len(config.cultures), config.game)
+    calls = estimate_calls(len(plan), len(config.cultures), config.game, config.methods, config.baselines)
     tree: dict[str, Any] = {
         "run": str(path),
         "negotiations": [{"id": planned.id, "topic": planned.topic.id} for planned in plan],
+        "methods": list(config.methods),
         "model_calls": asdict(calls),
         "config": config.tree(),
     }
@@ -143,12 +144,17 @@ def _tell_plan(config: RunConfig, path: Path, output: Output) -> int:
 
     say = output.table_console.print
     say(f"Run folder: {path}", soft_wrap=True, highlight=False, markup=False)
-    say(f"{_count(len(plan))} between {', '.join(config.cultures)}:", soft_wrap=True, highlight=False)
+    methods = "" if len(config.methods) == 1 else f" x {len(config.methods)} methods"
+    say(
+        f"{_count(len(plan))}{methods} between {', '.join(config.cultures)}, by {', '.join(config.methods)}:",
+        soft_wrap=True,
+        highlight=False,
+    )
     for planned in plan:
         say(f"  {planned.id}: {planned.topic.text}", soft_wrap=True, highlight=False, markup=False)
     say(
-        f"{calls.least:,} to {calls.most:,} model calls (after one round each, or at the limit of"
-        f" {config.game.rounds}), in batches of up to {config.concurrency} negotiations\n",
+        f"{calls.least:,} to {calls.most:,} model calls (after one round each, or at the round limit),"
+        f" in batches of up to {config.concurrency} negotiations\n",
         soft_wrap=True,
         highlight=False,
     )
@@ -171,16 +177,7 @@ def _print_summary(summary: Any, output: Output) -> None:
     console = output.table_console
     if summary.rows:
         console.print(summary_table(summary), highlight=False)
-    parts = [
-        f"{len(summary.rows)} of {_count(summary.planned)} finished",
-        f"{summary.converged} converged",
-    ]
-    if summary.failures:
-        parts.append(f"{len(summary.failures)} failed")
-    if summary.malformed_rate is not None:
-        parts.append(f"{summary.malformed_rate:.1%} of replies malformed")
-    if summary.tokens_per_s is not None:
-        parts.append(f"{summary.tokens_per_s:,.0f} tokens/s")
-    console.print(f"{', '.join(parts)}, {summary.seconds:.0f} s", soft_wrap=True, highlight=False)
+    for line in [*summary.lines_of_methods(), summary.sentence()]:
+        console.print(line, soft_wrap=True, highlight=False)
     where = f"Report: {summary.report}" if summary.report else f"Run: {summary.run}"
     console.print(where, soft_wrap=True, highlight=False, markup=False)

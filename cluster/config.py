@@ -12,15 +12,20 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from agents.asking import SpeakingConfig
+from agents.baselines.config import BaselinesConfig
 from agents.cultures import check_cultures, get_culture
 from agents.grounding import GroundingConfig
 from agents.models.config import BundledConfig, ModelConfig, parse_model_argument
 from agents.topics import EXAMPLE_TOPICS, load_topics, topic_from_text
-from cluster.runfolder import FREE_ON_RESUME
+from cluster.runfolder import BASELINE_SETTINGS, FREE_ON_RESUME
 from cluster.settings import merge, read_environment, read_yaml, validate
 from negotiation.config import GameConfig
 from negotiation.errors import ConcordatError, ConfigurationError
+from negotiation.outcome import METHODS, Method
 from negotiation.topic import Topic
+
+ALL_METHODS = "all"
+"""In place of a list of methods: all of them."""
 
 EXAMPLES = "examples"
 """In place of a topics file: the topics that come with Concordat."""
@@ -91,6 +96,12 @@ class RunConfig(BaseModel):
     topics: tuple[TopicConfig, ...] = Field(
         description="what about: a list, a file (YAML, JSONL, CSV), or 'examples'", min_length=1
     )
+    methods: tuple[Method, ...] = Field(
+        ("psro",),
+        min_length=1,
+        description="how a consensus is sought, side by side from the same first statements: psro (the game),"
+        " debate, consultancy, mediator, or 'all'",
+    )
     model: ModelConfig = Field(
         default_factory=BundledConfig,
         description="the language model: settings by kind, or a text as --model takes it",
@@ -111,6 +122,9 @@ class RunConfig(BaseModel):
     game: GameConfig = Field(
         default_factory=GameConfig, description="utility, solver, thresholds, round limit"
     )
+    baselines: BaselinesConfig = Field(
+        BaselinesConfig(), description="the methods that the game is compared with"
+    )
     speaking: SpeakingConfig = Field(SpeakingConfig(), description="sampling, lengths, retries")
     seed: int = Field(0, ge=0, lt=2**63, description="same seed, same negotiations")
     concurrency: int = Field(
@@ -123,6 +137,17 @@ class RunConfig(BaseModel):
     @classmethod
     def _known_cultures(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(culture.id for culture in check_cultures(names))
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _spell_methods(cls, value: Any) -> Any:
+        named = [value] if isinstance(value, str) else value
+        return METHODS if isinstance(named, (list, tuple)) and ALL_METHODS in named else named
+
+    @field_validator("methods", mode="after")
+    @classmethod
+    def _order_methods(cls, named: tuple[Method, ...]) -> tuple[Method, ...]:
+        return tuple(method for method in METHODS if method in named)
 
     @field_validator("topics", mode="before")
     @classmethod
@@ -154,7 +179,8 @@ class RunConfig(BaseModel):
 
     def short_hash(self) -> str:
         """Six hex digits of what determines the results."""
-        tree = {key: value for key, value in self.tree().items() if key not in FREE_ON_RESUME}
+        unused = BASELINE_SETTINGS if self.methods == ("psro",) else frozenset()
+        tree = {key: value for key, value in self.tree().items() if key not in FREE_ON_RESUME | unused}
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:6]
 
 

@@ -1,7 +1,8 @@
 """Runs a plan: negotiations side by side over one backend, every finished record written at once.
 
-What happens to a negotiation is a function of the plan and the seed: the lockstep batcher composes batches
-without regard to time, and so a run in one process and a run on Ray leave the same records.
+A negotiation's methods begin together, from the same first statements; their model calls share batches like those of
+different negotiations. What happens to a negotiation is a function of the plan and the seed: the lockstep batcher
+composes batches without regard to time, and so a run in one process and a run on Ray leave the same records.
 """
 
 from __future__ import annotations
@@ -15,37 +16,39 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from agents.backend import Backend
 from agents.batching import LockstepBatcher, Session
-from agents.culture_agent import CultureAgent
-from agents.cultures import get_culture
 from agents.grounding import Grounding
-from agents.prompts import PromptSet
-from cluster.backends import Batch, MeteredBackend, SessionEmbedder
+from cluster.backends import Batch, MeteredBackend
 from cluster.config import RunConfig
 from cluster.metrics import Meters, NoMeters
 from cluster.plan import PlannedNegotiation
 from cluster.policy import consensus_policy
 from cluster.progress import RunState, View
 from cluster.runfolder import RunFolder
-from cluster.summary import Failure, Row, RunSummary
+from cluster.summary import DialogueRow, Failure, Row, RunSummary
+from cluster.table import Seats, Setting, Table, kept_openings
+from negotiation.dialogue import DialogueRecord
 from negotiation.errors import ConcordatError, ModelServerError, RunError
+from negotiation.opening import Openings
 from negotiation.oracle import NegotiationEvent, Opened, RoundFinished
-from negotiation.psro import negotiate
+from negotiation.outcome import Method
 from negotiation.record import NegotiationRecord
 
 logger = logging.getLogger(__name__)
 
 SERVER_FAILURES = 8
-"""After so many negotiations in a row that failed at the model server, the rest is not tried."""
+"""After so many negotiations in a row that failed at the model server, by every method, the rest is not tried."""
+
+OPENING = "open"
+"""In place of a method: what all of them begin with."""
 
 
 @dataclass(slots=True)
 class _Count:
-    """Replies of models to one negotiation."""
+    """Replies of models to one negotiation by one method."""
 
     replies: int = 0
     malformed: int = 0
@@ -72,9 +75,9 @@ class Engine:
     grounding: Grounding | None = None
     state: RunState = field(init=False)
     _planned: dict[str, PlannedNegotiation] = field(init=False)
-    _rows: dict[str, Row] = field(default_factory=dict)
-    _failures: dict[str, Failure] = field(default_factory=dict)
-    _counts: dict[str, _Count] = field(default_factory=dict)
+    _rows: dict[tuple[str, str], Row | DialogueRow] = field(default_factory=dict)
+    _failures: dict[tuple[str, str], Failure] = field(default_factory=dict)
+    _counts: dict[tuple[str, str], _Count] = field(default_factory=dict)
     _server_failures: int = 0
     _interrupted: bool = False
     _fatal: Exception | None = None
@@ -86,21 +89,34 @@ class Engine:
     def __post_init__(self) -> None:
         self._planned = {planned.id: planned for planned in self.plan}
         for planned in self.plan:
-            if self.folder.is_finished(planned.id):
-                self._rows[planned.id] = Row.of(self.folder.read_record(planned.id))
+            for method in self.config.methods:
+                if not self.folder.is_finished(planned.id, method):
+                    continue
+                self._rows[planned.id, method] = (
+                    Row.of(self.folder.read_record(planned.id))
+                    if method == "psro"
+                    else DialogueRow.of(self.folder.read_dialogue(planned.id, method))
+                )
         for event in self.folder.read_events():
-            if event.get("event") in ("negotiation_finished", "negotiation_failed"):
-                count = _Count(event.get("replies", 0), event.get("malformed", 0))
-                self._counts[event["negotiation_id"]] = count
-            elif event.get("event") in ("run_ended", "run_interrupted"):
+            kind = event.get("event")
+            if "replies" in event:
+                stage = OPENING if kind == "negotiation_opened" else event.get("method", "psro")
+                count = _Count(event["replies"], event.get("malformed", 0))
+                self._counts[event["negotiation_id"], stage] = count
+            elif kind in ("run_ended", "run_interrupted"):
                 self._earlier_tokens += event.get("tokens", 0)
                 self._earlier_seconds += event.get("seconds", 0.0)
-        self.state = RunState(total=len(self.plan), finished=len(self._rows))
+        total = len(self.plan) * len(self.config.methods)
+        self.state = RunState(total=total, finished=len(self._rows))
 
     @property
-    def pending(self) -> tuple[PlannedNegotiation, ...]:
-        """What is left to do."""
-        return tuple(planned for planned in self.plan if planned.id not in self._rows)
+    def pending(self) -> tuple[tuple[PlannedNegotiation, tuple[Method, ...]], ...]:
+        """What is left to do: negotiations, and by which methods each."""
+        left = ((planned, self._left(planned)) for planned in self.plan)
+        return tuple((planned, methods) for planned, methods in left if methods)
+
+    def _left(self, planned: PlannedNegotiation) -> tuple[Method, ...]:
+        return tuple(method for method in self.config.methods if (planned.id, method) not in self._rows)
 
     async def run(self, backend: Backend, embedder: str, provenance: dict[str, str]) -> None:
         """Do what is left to do; returns early if stopped by a signal.
@@ -114,15 +130,14 @@ class Engine:
             RunError: if the run folder cannot be written or actors are beyond restarting.
         """
         metered = MeteredBackend(backend, self._on_batch)
-        batcher: LockstepBatcher[NegotiationRecord] = LockstepBatcher(metered, self.config.concurrency)
-        prompts = PromptSet.load(None if self.config.prompts is None else Path(self.config.prompts))
+        batcher: LockstepBatcher[None] = LockstepBatcher(metered, self.config.concurrency)
+        setting = Setting.of(self.config, embedder, provenance, self.grounding)
+        pending = self.pending
         jobs = (
-            (planned.id, partial(self._negotiate, planned, prompts, embedder, provenance))
-            for planned in self.pending
+            (planned.id, partial(self._negotiate, planned, methods, setting)) for planned, methods in pending
         )
-        self.folder.append_event(
-            {"event": "run_started", "planned": len(self.plan), "pending": len(self.pending)}
-        )
+        left = sum(len(methods) for _, methods in pending)
+        self.folder.append_event({"event": "run_started", "planned": self.state.total, "pending": left})
         self.state.begin()
         self.view.start(self.state)
         self._task = asyncio.ensure_future(batcher.run(jobs, self._on_done))
@@ -141,59 +156,71 @@ class Engine:
             raise self._fatal
 
     async def _negotiate(
+        self, planned: PlannedNegotiation, methods: tuple[Method, ...], setting: Setting, session: Session
+    ) -> None:
+        """Open a table, then negotiate by all methods that are left, at once; none waits for another."""
+        self.state.seat(planned.id, planned.topic.text, methods)
+        table = await Table.lay(planned, setting, session)
+        openings = kept_openings(self.folder, planned.id)
+        if openings is None:
+            openings = await self._open(table, methods[0])
+        self.state.take(Opened(planned.id, planned.topic, planned.players, openings.sides))
+        await asyncio.gather(*(self._by(method, table, openings) for method in methods))
+
+    async def _open(self, table: Table, first: Method) -> Openings:
+        """First statements, asked for once for all methods; ``first`` answers for the replies if that fails."""
+        seats, planned = table.seats(), table.planned
+        try:
+            openings = await table.open(seats)
+        except Exception:
+            self._counts[planned.id, first] = _Count(seats.replies, seats.malformed)
+            raise
+        self._counts[planned.id, OPENING] = _Count(seats.replies, seats.malformed)
+        self.folder.append_event(
+            {
+                "event": "negotiation_opened",
+                "negotiation_id": planned.id,
+                "topic": planned.topic.id,
+                "replies": seats.replies,
+                "malformed": seats.malformed,
+            }
+        )
+        return openings
+
+    async def _by(self, method: Method, table: Table, openings: Openings) -> None:
+        """Negotiate by one method and keep what came of it."""
+        seats, planned = table.seats(), table.planned
+        try:
+            record = await table.negotiate(method, seats, openings, self._on_event)
+        except RunError as error:
+            self._give_up(error)
+        except Exception as error:
+            self._settle(planned, method, seats, error)
+        else:
+            self._settle(planned, method, seats, record)
+
+    def _settle(
         self,
         planned: PlannedNegotiation,
-        prompts: PromptSet,
-        embedder: str,
-        provenance: dict[str, str],
-        session: Session,
-    ) -> NegotiationRecord:
-        """Seat the agents of one negotiation and let them negotiate."""
-        self.state.seat(planned.id, planned.topic.text)
-        cultures = [get_culture(player) for player in planned.players]
-        if self.grounding is not None:
-            voice = SessionEmbedder(session, embedder)
-            cultures = await self.grounding.ground(cultures, planned.topic.text, voice)
-            provenance = provenance | self.grounding.provenance(cultures)
-        agents = [
-            CultureAgent(
-                culture,
-                session,
-                culture.id,
-                adapter=culture.id if f"adapter:{culture.id}" in provenance else None,
-                prompts=prompts,
-                speaking=self.config.speaking,
-            )
-            for culture in cultures
-        ]
+        method: Method,
+        seats: Seats,
+        came: NegotiationRecord | DialogueRecord | Exception,
+    ) -> None:
+        """Keep a record or an error; a folder that cannot be written ends the run."""
+        self._counts[planned.id, method] = _Count(seats.replies, seats.malformed)
+        self.state.leave(planned.id, method)
         try:
-            return await negotiate(
-                planned.topic,
-                planned.players,
-                agents,
-                SessionEmbedder(session, embedder),
-                self.config.game,
-                seed=self.config.seed,
-                provenance=provenance,
-                listener=self._on_event,
-            )
-        finally:
-            self._counts[planned.id] = _Count(
-                sum(agent.replies for agent in agents), sum(agent.malformed for agent in agents)
-            )
+            if isinstance(came, Exception):
+                self._mourn(planned, method, came)
+            else:
+                self._keep(planned, came)
+        except RunError as error:
+            self._give_up(error)
 
     def _on_event(self, event: NegotiationEvent) -> None:
-        """Follow a negotiation."""
+        """Follow the game."""
         self.state.take(event)
-        if isinstance(event, Opened):
-            self.folder.append_event(
-                {
-                    "event": "negotiation_opened",
-                    "negotiation_id": event.negotiation_id,
-                    "topic": event.topic.id,
-                }
-            )
-        elif isinstance(event, RoundFinished):
+        if isinstance(event, RoundFinished):
             self.meters.round(event.nash_conv)
             self.folder.append_event(
                 {
@@ -216,52 +243,60 @@ class Engine:
         self.folder.append_event({"event": "batch", **asdict(batch)})
         self.view.update(self.state)
 
-    def _on_done(self, key: str, outcome: NegotiationRecord | BaseException) -> None:
-        """Keep what came of a negotiation; a folder that cannot be written ends the run."""
+    def _on_done(self, key: str, came: BaseException | None) -> None:
+        """A negotiation's table is cleared; if it never opened, all its methods have failed."""
         self.state.running.pop(key, None)
         planned = self._planned[key]
         try:
-            if isinstance(outcome, NegotiationRecord):
-                self._keep(planned, outcome)
-            elif isinstance(outcome, RunError):
-                self._give_up(outcome)
-            elif isinstance(outcome, Exception):
-                self._mourn(planned, outcome)
+            if isinstance(came, RunError):
+                self._give_up(came)
+            elif isinstance(came, Exception):
+                for method in self._left(planned):
+                    self._mourn(planned, method, came)
         except RunError as error:
             self._give_up(error)
         self.meters.running(len(self.state.running))
 
-    def _keep(self, planned: PlannedNegotiation, record: NegotiationRecord) -> None:
-        self.folder.write_policy(planned.id, consensus_policy(record))
-        self.folder.write_record(record)  # last: a negotiation is finished once its record is there
-        row = Row.of(record)
-        self._rows[planned.id] = row
+    def _keep(self, planned: PlannedNegotiation, record: NegotiationRecord | DialogueRecord) -> None:
+        row: Row | DialogueRow
+        method: Method = "psro"
+        if isinstance(record, DialogueRecord):
+            self.folder.write_dialogue(record)
+            method, row = record.method, DialogueRow.of(record)
+        else:
+            self.folder.write_policy(planned.id, consensus_policy(record))
+            self.folder.write_record(record)  # last: a negotiation is finished once its record is there
+            row = Row.of(record)
+        self._rows[planned.id, method] = row
         self._server_failures = 0
-        count = self._counts[planned.id]
+        count = self._counts[planned.id, method]
         self.folder.append_event(
             {
                 "event": "negotiation_finished",
                 "negotiation_id": planned.id,
+                **_named(method),
                 "converged": row.converged,
                 "stop_reason": row.stop_reason,
                 "rounds": row.rounds,
-                "nash_conv": row.nash_conv,
+                **({"nash_conv": row.nash_conv} if isinstance(row, Row) else {}),
                 "replies": count.replies,
                 "malformed": count.malformed,
                 "digest": row.digest,
             }
         )
         self.state.finished += 1
-        self.meters.finished(row.converged)
+        self.meters.finished(row.converged, method)
         how = "converged" if row.converged else row.stop_reason
-        self.view.update(self.state, f"{planned.topic.id}: {how} after {row.rounds} rounds")
+        after = "" if row.rounds is None else f" after {row.rounds} round{'s' * (row.rounds != 1)}"
+        self.view.update(self.state, f"{_label(planned, method)}: {how}{after}")
 
-    def _mourn(self, planned: PlannedNegotiation, error: Exception) -> None:
+    def _mourn(self, planned: PlannedNegotiation, method: str, error: Exception) -> None:
         name, message = type(error).__name__, str(error) or repr(error)
-        count = self._counts.get(planned.id, _Count())
+        count = self._counts.get((planned.id, method), _Count())
         topic = planned.topic
         failure: dict[str, Any] = {
             "negotiation_id": planned.id,
+            **_named(method),
             "topic": {"id": topic.id, "text": topic.text, "category": topic.category},
             "players": list(planned.players),
             "error": name,
@@ -269,13 +304,14 @@ class Engine:
         }
         if not isinstance(error, ConcordatError):  # not raised on purpose: say where
             failure["traceback"] = "".join(traceback.format_exception(error))
-            logger.error("negotiation %s failed unexpectedly", planned.id, exc_info=error)
-        self._failures[planned.id] = Failure(planned.id, topic.id, name, message)
+            logger.error("negotiation %s by %s failed unexpectedly", planned.id, method, exc_info=error)
+        self._failures[planned.id, method] = Failure(planned.id, topic.id, name, message, method)
         self.folder.append_failure(failure)
         self.folder.append_event(
             {
                 "event": "negotiation_failed",
                 "negotiation_id": planned.id,
+                **_named(method),
                 "error": name,
                 "message": message,
                 "replies": count.replies,
@@ -284,9 +320,9 @@ class Engine:
         )
         self.state.failed += 1
         self.meters.failed(name)
-        self.view.update(self.state, f"{topic.id}: failed: {message}")
+        self.view.update(self.state, f"{_label(planned, method)}: failed: {message}")
         self._server_failures = self._server_failures + 1 if isinstance(error, ModelServerError) else 0
-        if self._server_failures >= SERVER_FAILURES:
+        if self._server_failures >= SERVER_FAILURES * len(self.config.methods):
             self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
@@ -302,12 +338,13 @@ class Engine:
 
     def summary(self) -> RunSummary:
         """What the run came to so far."""
-        order = [planned.id for planned in self.plan]
+        order = [(planned.id, method) for method in self.config.methods for planned in self.plan]
+        rows = [self._rows[key] for key in order if key in self._rows]
         counts = self._counts.values()
         return RunSummary(
             run=self.folder.path,
-            planned=len(self.plan),
-            rows=tuple(self._rows[key] for key in order if key in self._rows),
+            planned=self.state.total,
+            rows=tuple(row for row in rows if isinstance(row, Row)),
             failures=tuple(self._failures[key] for key in order if key in self._failures),
             replies=sum(count.replies for count in counts),
             malformed=sum(count.malformed for count in counts),
@@ -315,7 +352,18 @@ class Engine:
             seconds=self._earlier_seconds + self._seconds,
             interrupted=self._interrupted,
             stopped_by=str(self._fatal or ""),
+            methods=self.config.methods,
+            dialogues=tuple(row for row in rows if isinstance(row, DialogueRow)),
         )
+
+
+def _named(method: str) -> dict[str, str]:
+    """The method, where a line is of another one than the game."""
+    return {} if method == "psro" else {"method": method}
+
+
+def _label(planned: PlannedNegotiation, method: str) -> str:
+    return planned.topic.id if method == "psro" else f"{planned.topic.id}, {method}"
 
 
 @contextlib.contextmanager

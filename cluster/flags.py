@@ -37,6 +37,16 @@ TopicsFile = Annotated[
         rich_help_panel=_QUESTIONS,
     ),
 ]
+Methods = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method",
+        metavar="METHOD",
+        help="psro (the game, default), debate, consultancy, mediator, or all; repeat for more. They start from the same"
+        " first statements.",
+        rich_help_panel=_QUESTIONS,
+    ),
+]
 Model = Annotated[
     str | None,
     typer.Option(

@@ -11,8 +11,8 @@ BATCH_SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
 class Meters(Protocol):
     """Where a run counts."""
 
-    def finished(self, converged: bool) -> None:
-        """A negotiation has its record."""
+    def finished(self, converged: bool | None, method: str = "psro") -> None:
+        """A negotiation by a method has its record; ``converged`` is None if the method has no criterion."""
 
     def failed(self, error: str) -> None:
         """A negotiation ended with an error of this kind."""
@@ -30,7 +30,7 @@ class Meters(Protocol):
 class NoMeters:
     """Counts nothing; for runs without Ray."""
 
-    def finished(self, converged: bool) -> None:
+    def finished(self, converged: bool | None, method: str = "psro") -> None:
         """Nothing."""
 
     def failed(self, error: str) -> None:
@@ -58,7 +58,7 @@ class RayMeters:
 
         self._tags = {"run": run}
         self._finished = Counter(
-            "concordat_negotiations_finished", "Negotiations with a record.", ("run", "converged")
+            "concordat_negotiations_finished", "Negotiations with a record.", ("run", "method", "converged")
         )
         self._failed = Counter(
             "concordat_negotiations_failed", "Negotiations that ended with an error.", ("run", "error")
@@ -75,9 +75,9 @@ class RayMeters:
         )
         self._seconds = Counter("concordat_batch_seconds", "Seconds spent in batches.", ("run", "model"))
 
-    def finished(self, converged: bool) -> None:
-        """A negotiation has its record."""
-        self._finished.inc(1, self._tags | {"converged": str(converged).lower()})
+    def finished(self, converged: bool | None, method: str = "psro") -> None:
+        """A negotiation by a method has its record; ``converged`` is None if the method has no criterion."""
+        self._finished.inc(1, self._tags | {"method": method, "converged": str(converged).lower()})
 
     def failed(self, error: str) -> None:
         """A negotiation ended with an error of this kind."""

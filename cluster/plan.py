@@ -1,13 +1,15 @@
-"""What a run has to do: one negotiation a topic, between all its cultures."""
+"""What a run has to do: one negotiation a topic, between all its cultures, by each of its methods."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agents.baselines.config import BaselinesConfig
 from negotiation.config import GameConfig
 from negotiation.errors import TopicError
 from negotiation.oracle import CANDIDATE_KINDS, negotiation_id
+from negotiation.outcome import Method
 from negotiation.topic import Topic
 
 
@@ -63,15 +65,34 @@ def make_plan(players: Sequence[str], topics: Sequence[Topic], seed: int) -> tup
     )
 
 
-def estimate_calls(n_negotiations: int, n_players: int, game: GameConfig) -> Estimate:
+def estimate_calls(
+    n_negotiations: int,
+    n_players: int,
+    game: GameConfig,
+    methods: Sequence[Method] = ("psro",),
+    baselines: BaselinesConfig | None = None,
+) -> Estimate:
     """Model calls of a plan.
 
-    For each player: a position and a first guideline, its weights in words and its candidates in each round,
-    and the consensus.
+    For each player a position and a first guideline, once for all methods. The game: each player's weights in words and
+    its candidates in each round, and its consensus. A debate: a turn of each player in each round, and its consensus. A
+    consultancy: one answer of each. A mediator: its candidates, each scored by every player, and the critiques.
 
     >>> estimate_calls(1, 2, GameConfig(rounds=8))
     Estimate(least=14, most=70)
+    >>> estimate_calls(1, 2, GameConfig(), ["debate"]), estimate_calls(1, 2, GameConfig(), ["mediator"])
+    (Estimate(least=8, most=14), Estimate(least=54, most=54))
     """
+    baselines = baselines or BaselinesConfig()
     in_round = 1 + len(CANDIDATE_KINDS) * game.candidates_per_kind
-    least, most = (n_negotiations * n_players * (2 + rounds * in_round + 1) for rounds in (1, game.rounds))
+    votes, statements = baselines.mediator.critiques + 1, baselines.mediator.candidates
+    mediated = votes * statements * (1 + n_players) + baselines.mediator.critiques * n_players
+    bounds = {
+        "psro": (n_players * (in_round + 1), n_players * (game.rounds * in_round + 1)),
+        "debate": (n_players * 2, n_players * (baselines.debate.rounds + 1)),
+        "consultancy": (n_players, n_players),
+        "mediator": (mediated, mediated),
+    }
+    opening = 2 * n_players
+    least, most = (n_negotiations * (opening + sum(bounds[m][k] for m in methods)) for k in (0, 1))
     return Estimate(least, most)

@@ -31,6 +31,7 @@ class Standing:
 
     Attributes:
         topic: the question.
+        methods: still under way.
         opened: whether all sides have stated their positions.
         rounds: rounds finished so far.
         nash_conv: of the last round's equilibrium, >= 0, lower is better; None before the first.
@@ -38,6 +39,7 @@ class Standing:
     """
 
     topic: str
+    methods: tuple[str, ...] = ("psro",)
     opened: bool = False
     rounds: int = 0
     nash_conv: float | None = None
@@ -49,7 +51,7 @@ class RunState:
     """Where a run stands.
 
     Attributes:
-        total: negotiations of the plan.
+        total: negotiations of the plan, each method counted by itself; so are ``finished`` and ``failed``.
         finished: those with a record, earlier sessions of the run included.
         failed: those that ended with an error in this session.
         running: by negotiation id, in order of their start.
@@ -80,9 +82,17 @@ class RunState:
         """Start the clock."""
         self.started = time.monotonic()
 
-    def seat(self, negotiation_id: str, topic: str) -> None:
-        """A negotiation begins."""
-        self.running[negotiation_id] = Standing(topic)
+    def seat(self, negotiation_id: str, topic: str, methods: Sequence[str] = ("psro",)) -> None:
+        """A negotiation begins, by these methods side by side."""
+        self.running[negotiation_id] = Standing(topic, tuple(methods))
+
+    def leave(self, negotiation_id: str, method: str) -> None:
+        """A negotiation by one method has ended."""
+        standing = self.running.get(negotiation_id)
+        if standing is not None:
+            standing.methods = tuple(other for other in standing.methods if other != method)
+            if not standing.methods:
+                del self.running[negotiation_id]
 
     def take(self, event: NegotiationEvent) -> None:
         """Follow an event of a negotiation."""
@@ -95,7 +105,7 @@ class RunState:
             standing.nash_conv = event.nash_conv
             standing.gains = event.best_gains
         elif isinstance(event, Concluded):
-            self.running.pop(event.negotiation_id, None)
+            self.leave(event.negotiation_id, "psro")
 
 
 class View(Protocol):
@@ -206,8 +216,7 @@ class LiveView:
             table.add_column(heading, justify="right", no_wrap=True)
         for standing in list(state.running.values())[:SHOWN_NEGOTIATIONS]:
             nash_conv = "" if standing.nash_conv is None else f"{standing.nash_conv:.1e}"
-            stage = str(standing.rounds + 1) if standing.opened else "opening"
-            table.add_row(Text(standing.topic), stage, show_gains(standing.gains), nash_conv)
+            table.add_row(Text(standing.topic), show_stage(standing), show_gains(standing.gains), nash_conv)
         more = len(state.running) - SHOWN_NEGOTIATIONS
         foot = f"{state.tokens_per_s:,.0f} tokens/s, {len(state.running)} running, {state.failed} failed"
         parts: list[RenderableType] = [
@@ -216,6 +225,19 @@ class LiveView:
             Text(foot, style="dim"),
         ]
         return Group(self._progress, *parts) if self._progress is not None else Group(*parts)
+
+
+def show_stage(standing: Standing) -> str:
+    """Where a negotiation stands in a few characters: the game's round, and the other methods under way.
+
+    >>> show_stage(Standing("Why?", opened=True, rounds=2)), show_stage(Standing("Why?"))
+    ('3', 'opening')
+    >>> show_stage(Standing("Why?", ("psro", "debate", "mediator"), opened=True))
+    '1 debate mediator'
+    """
+    if not standing.opened:
+        return "opening"
+    return " ".join(str(standing.rounds + 1) if name == "psro" else name for name in standing.methods)
 
 
 def show_gains(gains: Sequence[float | None]) -> str:

@@ -3,7 +3,8 @@
 RUN/
 ├── config.yaml       the resolved configuration
 ├── run.json          layout version, Concordat version, when it was made
-├── negotiations/     one Parquet file a finished negotiation
+├── negotiations/     one Parquet file a finished negotiation by the game (psro)
+├── debate/           one Parquet file a finished debate; so consultancy/ and mediator/; each if it was asked for
 ├── policies/         one JSON file a finished negotiation: its consensus policy
 ├── failures.jsonl    one line a failed attempt, with its reason
 ├── events.jsonl      what happened when
@@ -15,13 +16,10 @@ RUN/
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import json
 import os
 import re
-import socket
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,9 +29,11 @@ from typing import TYPE_CHECKING, Any, Self
 import yaml
 
 from cluster import __version__
-from negotiation.errors import RecordError, RunError, RunInUseError
+from cluster.locking import take_lock
+from negotiation.errors import RecordError, RunError
 
 if TYPE_CHECKING:
+    from negotiation.dialogue import DialogueRecord
     from negotiation.record import NegotiationRecord
 
 LAYOUT_VERSION = 1
@@ -41,6 +41,9 @@ LAYOUT_VERSION = 1
 
 FREE_ON_RESUME = frozenset({"out", "concurrency", "resources"})
 """Settings that change how fast a run goes, not what it says; these alone may differ on ``--resume``."""
+
+BASELINE_SETTINGS = frozenset({"methods", "baselines"})
+"""Settings that say nothing of the game; runs made before there were any lack them, and are of the game alone."""
 
 _SAFE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,119}")
 
@@ -114,6 +117,11 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def records_folder(method: str) -> str:
+    """Where in a run folder the records of a method are."""
+    return "negotiations" if method == "psro" else method
+
+
 class RunFolder:
     """A run folder that this process holds; use as a context manager or call ``close``.
 
@@ -145,7 +153,7 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"cannot make {path}: {error.strerror}; choose another --out") from error
-        self._lock = _take_lock(path / ".lock")
+        self._lock = take_lock(path / ".lock")
         try:
             self._enter(settings, resume)
         except BaseException:
@@ -159,8 +167,9 @@ class RunFolder:
                 raise RunError(
                     f"{self.path} already holds a run; add --resume to go on with it, or choose another --out"
                 )
-            self._check_settings(settings)
-        for name in ("negotiations", "policies"):
+            settings = self._settled(settings)
+        folders = [records_folder(method) for method in settings.get("methods", ("psro",))]
+        for name in dict.fromkeys(("negotiations", "policies", *folders)):
             (self.path / name).mkdir(exist_ok=True)
             for part in (self.path / name).glob(".*.tmp"):  # of a process that died while it wrote
                 part.unlink()
@@ -173,11 +182,14 @@ class RunFolder:
                 "run.json", {"layout_version": LAYOUT_VERSION, "concordat": __version__, "created": now()}
             )
 
-    def _check_settings(self, settings: Mapping[str, Any]) -> None:
+    def _settled(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The run's settings, if those asked for go with them; methods may be added to a run."""
         saved = read_settings(self.path)
-        old, new = (
-            {key: tree[key] for key in tree if key not in FREE_ON_RESUME} for tree in (saved, settings)
-        )
+        known, asked = saved.get("methods", ["psro"]), settings.get("methods", ["psro"])
+        grows = set(known) <= set(asked)
+        free = FREE_ON_RESUME | (BASELINE_SETTINGS if grows and known == ["psro"] else set())
+        free |= {"methods"} if grows else set()
+        old, new = ({key: tree[key] for key in tree if key not in free} for tree in (saved, settings))
         lines = differences(old, new)
         if lines:
             shown = "\n  ".join(lines[:12] + ([f"and {len(lines) - 12} more"] if len(lines) > 12 else []))
@@ -185,6 +197,11 @@ class RunFolder:
                 f"{self.path} was begun with other settings; resume it with those, or choose another --out:"
                 f"\n  {shown}"
             )
+        if known == asked:
+            return saved
+        added = {key: settings[key] for key in BASELINE_SETTINGS if key in settings}
+        write_atomically(self.path / "config.yaml", _yaml({**saved, **added}))
+        return {**saved, **added}
 
     def __enter__(self) -> Self:
         return self
@@ -198,7 +215,7 @@ class RunFolder:
         """Take away a run that was just begun and has nothing in it yet."""
         for name in ("config.yaml", "run.json", "events.jsonl"):
             (self.path / name).unlink(missing_ok=True)
-        for folder in (self.path / "negotiations", self.path / "policies"):
+        for folder in list(self.path.iterdir()):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
         (self.path / ".lock").unlink(missing_ok=True)
@@ -212,13 +229,13 @@ class RunFolder:
             os.close(self._lock)  # which releases it
             self._lock = -1
 
-    def record_path(self, negotiation_id: str) -> Path:
-        """Where the record of a negotiation is, or will be once it is finished."""
-        return self.path / "negotiations" / f"{safe_name(negotiation_id)}.parquet"
+    def record_path(self, negotiation_id: str, method: str = "psro") -> Path:
+        """Where the record of a negotiation by a method is, or will be once it is finished."""
+        return self.path / records_folder(method) / f"{safe_name(negotiation_id)}.parquet"
 
-    def is_finished(self, negotiation_id: str) -> bool:
-        """Whether the record of a negotiation is there; records appear whole or not at all."""
-        return self.record_path(negotiation_id).exists()
+    def is_finished(self, negotiation_id: str, method: str = "psro") -> bool:
+        """Whether the record of a negotiation by a method is there; records appear whole or not at all."""
+        return self.record_path(negotiation_id, method).exists()
 
     def write_record(self, record: NegotiationRecord) -> None:
         """Write ``negotiations/<id>.parquet``."""
@@ -235,6 +252,22 @@ class RunFolder:
         from negotiation.storage import read_records
 
         return read_records(self.record_path(negotiation_id))[0]
+
+    def write_dialogue(self, record: DialogueRecord) -> None:
+        """Write ``<method>/<id>.parquet``."""
+        from negotiation.dialogue_storage import write_dialogues
+
+        path = self.record_path(record.negotiation_id, record.method)
+        try:
+            write_dialogues(path, [record])
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+
+    def read_dialogue(self, negotiation_id: str, method: str) -> DialogueRecord:
+        """Read ``<method>/<id>.parquet``; ``RecordError`` if it is damaged or of another version."""
+        from negotiation.dialogue_storage import read_dialogues
+
+        return read_dialogues(self.record_path(negotiation_id, method))[0]
 
     def write_policy(self, negotiation_id: str, policy: Mapping[str, Any]) -> None:
         """Write ``policies/<id>.json``."""
@@ -293,7 +326,7 @@ def hold(path: Path, flag: str) -> Iterator[None]:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = _take_lock(path / ".lock", flag)
+        lock = take_lock(path / ".lock", flag)
     except OSError as error:
         raise RunError(f"work folder {path} cannot be used ({error}); choose another {flag}") from error
     try:
@@ -358,27 +391,3 @@ def _drop_partial_line(path: Path) -> None:
         content = path.read_bytes()
         if content and not content.endswith(b"\n"):
             write_atomically(path, content[: content.rfind(b"\n") + 1])
-
-
-def _take_lock(path: Path, flag: str = "--out") -> int:
-    """Take the lock file for this process and write into it who holds it.
-
-    The kernel drops the lock with the process, however that ends, so a file left by a dead process is no
-    obstacle; what is written in it only serves the message.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = os.pread(descriptor, 1000, 0).decode(errors="replace").strip() or "an unknown process"
-        os.close(descriptor)
-        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-            raise RunError(
-                f"cannot lock {path}: {error.strerror}; put the run on a file system with locks"
-            ) from error
-        raise RunInUseError(
-            f"{path.parent} is in use by {holder}; wait for it, or choose another {flag}"
-        ) from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {now()}\n".encode(), 0)
-    return descriptor

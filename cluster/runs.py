@@ -37,7 +37,7 @@ def execute(config: RunConfig, path: Path, way: Way, view: View) -> RunSummary:
             _run(config, engine, way)
         summary = engine.summary()
         folder.write_metrics(summary.metrics())
-        if summary.rows and not summary.interrupted:
+        if summary.finished and not summary.interrupted:
             from cluster.report import write_report
 
             summary = replace(summary, report=write_report(path))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from negotiation.dialogue import DialogueRecord
     from negotiation.record import NegotiationRecord
 
 SHOWN_ROWS = 30
@@ -19,7 +20,7 @@ SHOWN_ROWS = 30
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One finished negotiation.
+    """One negotiation finished by the game.
 
     Attributes:
         id: of the negotiation.
@@ -70,13 +71,78 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class DialogueRow:
+    """One negotiation finished by another method.
+
+    Attributes:
+        id: of the negotiation.
+        method: by which it was negotiated.
+        topic: id of the topic.
+        question: its text.
+        category: of the topic.
+        rounds: of a debate, or votes of a mediator; None for a consultancy.
+        converged: whether a debate ended in agreement; None for methods without a criterion.
+        stop_reason: why it ended.
+        moved: (N,) 1 - cosine between each player's opening and consensus statement, in [0, 2].
+        seconds: wall clock, waiting for shared batches included.
+        digest: of the record.
+    """
+
+    id: str
+    method: str
+    topic: str
+    question: str
+    category: str
+    rounds: int | None
+    converged: bool | None
+    stop_reason: str
+    moved: tuple[float, ...]
+    seconds: float
+    digest: str
+
+    @classmethod
+    def of(cls, record: DialogueRecord) -> DialogueRow:
+        """The row of a record."""
+        distances = record.statement_distances()
+        return cls(
+            id=record.negotiation_id,
+            method=record.method,
+            topic=record.topic.id,
+            question=record.topic.text,
+            category=record.topic.category,
+            rounds=record.rounds,
+            converged=record.converged,
+            stop_reason=record.stop_reason,
+            moved=tuple(float(distances[i, i]) for i in range(len(record.players))),
+            seconds=record.seconds,
+            digest=record.digest(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
-    """A negotiation that ended with an error."""
+    """A negotiation by one method that ended with an error."""
 
     id: str
     topic: str
     error: str
     message: str
+    method: str = "psro"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What one method came to in a run.
+
+    Attributes:
+        finished: negotiations that it finished.
+        converged: how many of these met its criterion of consensus; None if it has none.
+        failed: negotiations that ended with an error in this session.
+    """
+
+    finished: int
+    converged: int | None
+    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +151,8 @@ class RunSummary:
 
     Attributes:
         run: the run folder.
-        planned: negotiations of the plan.
-        rows: finished ones, in plan order, those of earlier sessions included.
+        planned: negotiations of the plan, each method counted by itself.
+        rows: those that the game finished, in plan order, those of earlier sessions included.
         failures: those that ended with an error in this session.
         replies: of models in this run, as far as counted.
         malformed: how many of these had to be thrown away.
@@ -95,6 +161,8 @@ class RunSummary:
         interrupted: whether it was stopped before its end.
         stopped_by: why the run was given up, if it was; empty otherwise.
         report: where the report is; None if there is none.
+        methods: of the run.
+        dialogues: what other methods than the game finished, by method and then in plan order.
     """
 
     run: Path
@@ -108,11 +176,31 @@ class RunSummary:
     interrupted: bool = False
     stopped_by: str = ""
     report: Path | None = None
+    methods: tuple[str, ...] = ("psro",)
+    dialogues: tuple[DialogueRow, ...] = ()
+
+    @property
+    def finished(self) -> int:
+        """Finished negotiations, each method counted by itself."""
+        return len(self.rows) + len(self.dialogues)
 
     @property
     def converged(self) -> int:
-        """Finished negotiations that converged."""
-        return sum(row.converged for row in self.rows)
+        """Finished negotiations that met their method's criterion of consensus, each method counted by itself."""
+        return sum(bool(row.converged) for row in (*self.rows, *self.dialogues))
+
+    def by_method(self) -> dict[str, Standing]:
+        """What each method came to."""
+        return {method: self._standing(method) for method in self.methods}
+
+    def _standing(self, method: str) -> Standing:
+        rows = self.rows if method == "psro" else [row for row in self.dialogues if row.method == method]
+        told = [row.converged for row in rows if row.converged is not None]
+        return Standing(
+            finished=len(rows),
+            converged=sum(told) if told or method in ("psro", "debate") else None,
+            failed=sum(failure.method == method for failure in self.failures),
+        )
 
     @property
     def max_nash_conv(self) -> float | None:
@@ -133,14 +221,19 @@ class RunSummary:
         """The figures of the run as a whole, as --json prints them."""
         return {
             "run": str(self.run),
-            "negotiations": len(self.rows),
+            "negotiations": self.finished,
             "converged": self.converged,
             "failed": len(self.failures),
             "max_nash_conv": self.max_nash_conv,
             "malformed_rate": self.malformed_rate,
             "tokens_per_s": self.tokens_per_s,
             "seconds": self.seconds,
+            **self._of_methods({name: asdict(standing) for name, standing in self.by_method().items()}),
         }
+
+    def _of_methods(self, standings: dict[str, Any]) -> dict[str, Any]:
+        """Nothing for runs of the game alone."""
+        return {} if self.methods == ("psro",) else {"methods": standings}
 
     def metrics(self) -> dict[str, Any]:
         """What ``metrics.json`` holds."""
@@ -152,7 +245,26 @@ class RunSummary:
             "malformed": self.malformed,
             "interrupted": self.interrupted,
             "per_negotiation": [asdict(row) for row in self.rows],
+            **({"dialogues": [asdict(row) for row in self.dialogues]} if self.dialogues else {}),
         }
+
+    def sentence(self) -> str:
+        """The run in one line."""
+        planned = f"{self.planned} negotiation{'s' * (self.planned != 1)}"
+        parts = [f"{self.finished} of {planned} finished", f"{self.converged} converged"]
+        if self.failures:
+            parts.append(f"{len(self.failures)} failed")
+        if self.malformed_rate is not None:
+            parts.append(f"{self.malformed_rate:.1%} of replies malformed")
+        if self.tokens_per_s is not None:
+            parts.append(f"{self.tokens_per_s:,.0f} tokens/s")
+        return f"{', '.join(parts)}, {self.seconds:.0f} s"
+
+    def lines_of_methods(self) -> list[str]:
+        """What each method came to, a line each; nothing for runs of the game alone."""
+        if self.methods == ("psro",):
+            return []
+        return [f"{name}: {_told(standing)}" for name, standing in self.by_method().items()]
 
     def fault(self) -> tuple[str, str] | None:
         """What went wrong, as (kind, message); None if nothing did."""
@@ -160,12 +272,12 @@ class RunSummary:
         if self.interrupted:
             return (
                 "Interrupted",
-                f"stopped; {len(self.rows)} of {self.planned} negotiations are finished; {resume}",
+                f"stopped; {self.finished} of {self.planned} negotiations are finished; {resume}",
             )
         if self.stopped_by:
             return (
                 "RunStopped",
-                f"{self.stopped_by}; {len(self.rows)} of {self.planned} are finished; {resume}",
+                f"{self.stopped_by}; {self.finished} of {self.planned} are finished; {resume}",
             )
         if self.failures:
             first = self.failures[0]
@@ -176,8 +288,14 @@ class RunSummary:
         return None
 
 
+def _told(standing: Standing) -> str:
+    converged = "no criterion" if standing.converged is None else f"{standing.converged} converged"
+    failed = f", {standing.failed} failed" if standing.failed else ""
+    return f"{standing.finished} finished, {converged}{failed}"
+
+
 def summary_table(summary: RunSummary) -> Table:
-    """The table at the end: a row a negotiation, or a row a category in long runs."""
+    """The table at the end: a row a negotiation of the game, or a row a category in long runs."""
     from rich.table import Table
     from rich.text import Text
 
