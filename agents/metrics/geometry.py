@@ -182,21 +182,20 @@ def first_against_others(of_sides: Floats) -> float:
 
 
 def gains(movement: Movement) -> Floats:
-    """(N,) what each side gained by the negotiation, in units of distance.
+    """(N,) what each side gained over having the others' openings imposed on it, in units of distance.
 
-    A side's utility is how near all statements, its own among them, are to its opening. Without a negotiation everyone stays with
-    its opening, so that
+        gain_j = mean over k != j of start[k, j]  -  reach_j
 
-        gain_j = mean over i of (start[i, j] - end[i, j]):
-
-    what the others came toward j, less what j gave up itself, over N. Nobody gains if nobody moves; if one side gives in wholly,
-    it loses what the other gains. With distances that grow as the square (cosine), everyone gains by meeting in the middle.
+    A side's utility is the nearness of all consensus statements, its own among them, to its opening; the openings of the others
+    are the point of disagreement (Nash 1950). If one side gives in wholly it gains 0 and the other the whole gap. Sides that do
+    not move keep half of the gap each; meeting in the middle gives more to both, since cosine distances grow as the square.
 
     >>> gives_in = Movement(np.array([[0, 1], [1, 0.0]]), np.array([[0, 1], [0, 1.0]]), np.zeros((2, 2)))
     >>> gains(gives_in).tolist()
-    [0.5, -0.5]
+    [1.0, 0.0]
     """
-    found: Floats = (movement.start - movement.end).mean(axis=0)
+    others = movement.start.sum(axis=0) / (movement.sides - 1)  # the diagonal is 0
+    found: Floats = others - reach(movement)
     return found
 
 

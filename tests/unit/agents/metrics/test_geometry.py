@@ -57,9 +57,9 @@ def test_meeting_in_the_middle_by_hand() -> None:
     assert geo.conceded(movement) == pytest.approx([1 - near, 1 - near])
     assert geo.reach(movement) == pytest.approx([near, near])
     assert geo.spread(geo.reach(movement)) == pytest.approx(0.0, abs=1e-15)
-    # The other came 1 - near = .707, I gave up near = .293; over two sides (.707 - .293) / 2 = .207
-    assert geo.gains(movement) == pytest.approx([0.5 - near, 0.5 - near])
-    assert geo.nash_product(geo.gains(movement)) == pytest.approx((0.5 - near) ** 2)
+    # The other's opening is 1 away, the consensus 1 - sqrt(1/2): both gain sqrt(1/2), more than half of the gap.
+    assert geo.gains(movement) == pytest.approx([math.sqrt(0.5), math.sqrt(0.5)])
+    assert geo.nash_product(geo.gains(movement)) == pytest.approx(0.5)
     assert geo.gini(geo.gains(movement)) == pytest.approx(0.0, abs=1e-12)
 
 
@@ -70,7 +70,7 @@ def test_a_planted_unfair_consensus_is_seen_as_unfair() -> None:
     assert geo.spread(geo.reach(unfair)) > geo.spread(geo.reach(fair)) + 0.9
     assert geo.first_against_others(geo.reach(unfair)) == pytest.approx(-1.0)  # nearer to the first side
     assert geo.first_against_others(geo.conceded(unfair)) == pytest.approx(-1.0)  # which conceded less
-    assert geo.gains(unfair) == pytest.approx([0.5, -0.5])
+    assert geo.gains(unfair) == pytest.approx([1.0, 0.0])
     assert geo.nash_product(geo.gains(unfair)) == 0.0
     assert geo.gini(geo.gains(unfair)) == pytest.approx(1.0)
     assert geo.drift_toward(unfair, 0) == pytest.approx(1.0)
@@ -78,13 +78,19 @@ def test_a_planted_unfair_consensus_is_seen_as_unfair() -> None:
     assert geo.drift_balance(unfair, 1) == pytest.approx(-1.0)
 
 
-def test_who_stays_gains_nothing() -> None:
-    openings = units(4, 3)
+def test_who_stays_keeps_half_of_the_gap() -> None:
+    openings = np.stack([EAST, NORTH])
     movement = geo.movement_of(openings, openings)
-    assert geo.moved(movement).tolist() == [0.0] * 3
-    assert geo.gains(movement).tolist() == [0.0] * 3
-    assert geo.gini(geo.gains(movement)) is None
+    assert geo.moved(movement).tolist() == [0.0] * 2
+    assert geo.gains(movement).tolist() == [0.5, 0.5]
+
+
+def test_who_goes_beyond_the_other_loses() -> None:
+    apart = np.stack([EAST, NORTH])
+    movement = geo.movement_of(apart, -apart)
+    assert (geo.gains(movement) < 0).all()
     assert geo.nash_product(geo.gains(movement)) == 0.0
+    assert geo.gini(geo.gains(movement)) is None
 
 
 @settings(max_examples=40, deadline=None)

@@ -63,8 +63,9 @@ def test_weird_measures_are_of_tables_with_the_english_speaking_only() -> None:
     assert measure(second, texts(to_the_first)).figures["weird_index"] == pytest.approx(-1.0)
 
 
-def test_nobody_gains_where_nobody_moves() -> None:
-    found = measure(outcome(), texts(OPENINGS))
+def test_where_nobody_gains_shares_are_missing() -> None:
+    found = measure(outcome(), texts(-OPENINGS))
     assert found.figures["gini"] is None
+    assert found.reasons["gini"] == "no side gains"
     assert found.figures["nash_product"] == 0.0
-    assert found.figures["moved"] == 0.0
+    assert found.figures["moved"] == pytest.approx(2.0)
