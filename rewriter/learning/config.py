@@ -26,6 +26,13 @@ class RewardConfig(BaseModel):
     )
     value_weight: float = Field(1.0, ge=0.0, description="weight of the value part")
     consistency_weight: float = Field(1.0, ge=0.0, description="weight of the consistency part")
+    consistency_enough: float = Field(
+        1.0,
+        gt=0.0,
+        le=1.0,
+        description="consistency counts up to this, so that completions that keep enough compete by their values alone;"
+        " 1: as in VISA, all of it counts",
+    )
     copy_floor: bool = Field(
         False, description="completions that repeat their source get the least rewards there are"
     )

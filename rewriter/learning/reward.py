@@ -1,7 +1,7 @@
 """What completions earn: values that come close to the target, and consistency with the source (VISA section 3).
 
     value        cos(D(y1), v*), in [-1, 1]; or another closeness, see ``RewardConfig.value``
-    consistency  mean(entail(y0 -> y1), entail(y1 -> y0)), in [0, 1]
+    consistency  mean(entail(y0 -> y1), entail(y1 -> y0)), in [0, 1]; counted up to ``RewardConfig.consistency_enough``
 
 Parts are kept apart: the trainer normalises each within its group, and then weighs them.
 """
@@ -67,7 +67,7 @@ class RewriteJudge:
             for reading, completion in zip(readings, left, strict=True)
         ]
         earned = iter(
-            {"value": value, "consistency": consistency.mean}
+            {"value": value, "consistency": min(consistency.mean, self._config.consistency_enough)}
             for value, consistency in zip(values, judged, strict=True)
         )
         return [

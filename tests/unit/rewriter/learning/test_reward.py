@@ -56,6 +56,12 @@ def test_parts_by_hand() -> None:
     assert not (reward.collapsed)
 
 
+@pytest.mark.parametrize(("enough", "counted"), [(1.0, 0.4), (0.4, 0.4), (0.3, 0.3)])
+def test_consistency_counts_up_to_what_is_enough(enough: float, counted: float) -> None:
+    (reward,) = judge(consistency_enough=enough).judge([completion(text="Trust grows", asked=ASKED)])
+    assert reward.parts["consistency"] == pytest.approx(counted)
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
