@@ -10,7 +10,7 @@ import typer
 from cluster import flags
 
 evaluate_app = typer.Typer(
-    no_args_is_help=True, help="Measure agents and rewriters.", rich_markup_mode="rich"
+    no_args_is_help=True, help="Measure negotiations, agents and rewriters.", rich_markup_mode="rich"
 )
 
 _Items = Annotated[
@@ -126,6 +126,83 @@ detector too. The model without adapter, copying and retrieval are measured besi
     from cluster.rewriting.evaluation import evaluate_rewriters, settings_of_evaluation
 
     raise typer.Exit(evaluate_rewriters(settings_of_evaluation(context.params), context.obj))
+
+
+_Runs = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="RUN...",
+        help="Run folders, or published negotiations (a Parquet file, its folder, or the released repository).",
+        show_default=False,
+    ),
+]
+_Methods = Annotated[
+    list[str] | None,
+    typer.Option("--method", metavar="NAME", help="Only this method; repeat for more (default: all)."),
+]
+_ValueJudges = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--judge",
+        metavar="NAME",
+        help="Reads values: bundled (default), a folder, or model:MODEL. Repeat: the first one's readings count, and how far the"
+        " judges agree is told.",
+    ),
+]
+_Perplexity = Annotated[
+    bool | None,
+    typer.Option("--ppl/--no-ppl", help="Score statements under the agents' models (default)."),
+]
+_Echo = Annotated[
+    bool,
+    typer.Option(
+        "--echo",
+        help="Perplexity of repeating a text that is shown, as in published figures; it measures copying.",
+    ),
+]
+_Topics = Annotated[
+    int | None,
+    typer.Option("--topics", metavar="N", help="Measure N topics, spread evenly (default: all)."),
+]
+_Threads = Annotated[int | None, typer.Option("--threads", help="Threads of the models (default 1).")]
+_ComparisonSeed = Annotated[
+    int | None, typer.Option("--seed", help="Of resampling and permutations (default 0).")
+]
+_ComparisonOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", metavar="DIR", help="Keep a page, a picture, and each table as CSV and LaTeX here."
+    ),
+]
+
+
+@evaluate_app.command("run")
+def _evaluate_run(
+    context: typer.Context,
+    runs: _Runs,
+    method: _Methods = None,
+    judge: _ValueJudges = None,
+    ppl: _Perplexity = None,
+    echo: _Echo = False,
+    model: flags.Model = None,
+    adapter: flags.Adapters = None,
+    embedder: flags.Embedder = None,
+    topics: _Topics = None,
+    threads: _Threads = None,
+    seed: _ComparisonSeed = None,
+    out: _ComparisonOut = None,
+    json: flags.Json = False,
+) -> None:
+    """Compare what runs came to: movement, fairness, values kept, and how well each side takes the other's words.
+
+    Means have 95% intervals over topics, overall, by pair and by category. Methods are compared on the negotiations that both \
+held (same topic, players and seed) by sign flips over topics, with Holm's correction. What cannot be known is counted as missing.
+
+    [bold]Example[/bold]: concordat evaluate run runs/psro runs/debate --out runs/compared
+    """
+    from cluster.comparison.command import compare_runs, settings_of_comparison
+
+    raise typer.Exit(compare_runs(settings_of_comparison(context.params), context.obj))
 
 
 @evaluate_app.command("culture")
