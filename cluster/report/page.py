@@ -127,8 +127,9 @@ def title(run: RunView) -> str:
 def standfirst(run: RunView) -> str:
     """The run in one sentence."""
     count, failed = len(run.negotiations), len(run.failures)
+    beside = _beside(run.others)
     if not count:
-        return f"No negotiation finished; {failed} failed."
+        return f"No negotiation finished{' as a game' if beside else ''}; {failed} failed.{beside}"
     converged = sum(item.converged for item in run.negotiations)
     opened, closed = (
         sum(getattr(item, name) for item in run.negotiations) / count
@@ -144,8 +145,21 @@ def standfirst(run: RunView) -> str:
     return (
         f"{finished} negotiated as a game between language models that speak for cultural regions. {outcome}"
         f"{f', {failed} failed' if failed else ''}; the mean distance between the sides' statements {change}"
-        f" from {number(opened)} to {number(closed)}."
+        f" from {number(opened)} to {number(closed)}.{beside}"
     )
+
+
+def _beside(others: Mapping[str, int]) -> str:
+    """What else the run holds, as a sentence; nothing if it is of the game alone.
+
+    >>> _beside({"debate": 3, "mediator": 1})
+    ' The run also holds 3 by debate and 1 by mediator, which this page does not show.'
+    """
+    counts = [f"{count} by {method}" for method, count in others.items()]
+    if not counts:
+        return ""
+    listed = " and ".join(filter(None, (", ".join(counts[:-1]), counts[-1])))
+    return f" The run also holds {listed}, which this page does not show."
 
 
 def tiles(run: RunView) -> list[dict[str, str]]:

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from agents.cultures import get_culture
 from cluster import __version__
 from cluster.report.views import Clause, Failure, Negotiation, PairPayoffs, Proposal, Round, RunView, Side
+from cluster.runfolder import records_folder, safe_name
 from negotiation.errors import CultureError, RecordError, RunError
 from negotiation.metagame import build_metagame
+from negotiation.outcome import METHODS
 from negotiation.record import NegotiationRecord, RoundRecord
 from negotiation.storage import read_records
 from negotiation.utility import Utility
@@ -52,7 +54,9 @@ def read_run(run: Path) -> RunView:
             records.extend(read_records(path))
         except RecordError as error:
             failures.append(Failure(path.stem, path.name, "", "RecordError", str(error)))
-    finished = {record.negotiation_id for record in records}
+    finished = {(safe_name(record.negotiation_id), "psro") for record in records}
+    others = {method: sorted((run / records_folder(method)).glob("*.parquet")) for method in METHODS[1:]}
+    finished |= {(path.stem, method) for method, paths in others.items() for path in paths}
     failures.extend(_failures(run / "failures.jsonl", finished))
     records.sort(key=lambda record: (record.topic.category, record.topic.id, record.players))
     config = run / "config.yaml"
@@ -63,6 +67,7 @@ def read_run(run: Path) -> RunView:
         metrics=_metrics(run / "metrics.json"),
         config=config.read_text(encoding="utf-8", errors="replace") if config.exists() else "",
         versions=versions(),
+        others={method: len(paths) for method, paths in others.items() if paths},
     )
 
 
@@ -216,11 +221,11 @@ def _metrics(path: Path) -> Mapping[str, Any]:
     return tree
 
 
-def _failures(path: Path, finished: set[str]) -> list[Failure]:
-    """The last failure of each negotiation that has not been finished since."""
+def _failures(path: Path, finished: set[tuple[str, str]]) -> list[Failure]:
+    """The last failure of each negotiation by each method that has not been finished since; these are named by file."""
     if not path.exists():
         return []
-    last: dict[str, Failure] = {}
+    last: dict[tuple[str, str], Failure] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         if not line.strip():
             continue
@@ -230,7 +235,8 @@ def _failures(path: Path, finished: set[str]) -> list[Failure]:
             raise RecordError(f"{path}, line {number} is damaged ({error}); delete that line") from error
         if not isinstance(entry, dict):
             raise RecordError(f"{path}, line {number} is damaged: it holds no mapping; delete that line")
-        last[str(entry.get("negotiation_id", f"line {number}"))] = _failure(entry)
+        negotiation = str(entry.get("negotiation_id", f"line {number}"))
+        last[safe_name(negotiation), str(entry.get("method", "psro"))] = _failure(entry)
     return [failure for key, failure in last.items() if key not in finished]
 
 
@@ -239,7 +245,7 @@ def _failure(entry: Mapping[str, Any]) -> Failure:
     question = topic if isinstance(topic, Mapping) else {}
     return Failure(
         topic_id=str(question.get("id", entry.get("negotiation_id", ""))),
-        question=str(question.get("text", "")),
+        question=str(question.get("text", "")) + (f" ({entry['method']})" if "method" in entry else ""),
         cultures=" · ".join(culture_name(str(name)) for name in entry.get("players") or ()),
         error=str(entry.get("error", "")),
         message=str(entry.get("message", "")),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import Any
 
@@ -199,7 +199,7 @@ class Negotiation:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A negotiation that gave no record, with its reason."""
+    """A negotiation that gave no record, with its reason; ``question`` names another method than the game."""
 
     topic_id: str
     question: str
@@ -210,7 +210,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunView:
-    """A whole run: what finished, what failed, and where it came from."""
+    """A whole run: what finished, what failed, and where it came from.
+
+    ``others`` counts what other methods than the game finished; the page does not show their dialogues.
+    """
 
     name: str
     negotiations: tuple[Negotiation, ...]
@@ -218,6 +221,7 @@ class RunView:
     metrics: Mapping[str, Any]
     config: str
     versions: Mapping[str, str]
+    others: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
