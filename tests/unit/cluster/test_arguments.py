@@ -50,6 +50,10 @@ def test_only_given_flags_are_settings() -> None:
     assert settings_of_flags(flags) == {"game": {"alpha": 0.0, "rounds": 3}, "topics": ["a", "b"]}
 
 
+def test_methods_are_repeated() -> None:
+    assert settings_of_flags({"method": ["psro", "debate"]}) == {"methods": ["psro", "debate"]}
+
+
 @pytest.mark.parametrize("text", ["confucian", "=x", "confucian="])
 def test_bad_adapter(text: str) -> None:
     with pytest.raises(ConfigurationError, match="CULTURE=PATH"):

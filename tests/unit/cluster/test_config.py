@@ -55,6 +55,23 @@ def test_the_hash_ignores_what_changes_no_result() -> None:
     assert _load().short_hash() != _load(seed=1).short_hash()
 
 
+def test_methods_are_named_one_by_one_or_all_together(tmp_path: Path) -> None:
+    assert _load().methods == ("psro",)
+    assert _load(methods=["mediator", "psro", "mediator"]).methods == ("psro", "mediator")
+    everything = ("psro", "debate", "consultancy", "mediator")
+    assert _load(methods="all").methods == _load(methods=["debate", "all"]).methods == everything
+    assert load_config(BASE, environment={"CONCORDAT_METHODS": "debate"}).methods == ("debate",)
+    config = _load(methods=["debate"], baselines={"debate": {"rounds": 2}})
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config.tree()))
+    assert load_config({}, tmp_path / "c.yaml", environment={}) == config
+    assert config.baselines.debate.rounds == 2
+
+
+def test_the_hash_of_a_game_alone_does_not_know_of_other_methods() -> None:
+    assert _load().short_hash() == _load(baselines={"mediator": {"candidates": 3}}).short_hash()
+    assert _load().short_hash() != _load(methods="all").short_hash()
+
+
 @pytest.mark.parametrize(
     ("flags", "kind", "message"),
     [
@@ -70,6 +87,14 @@ def test_the_hash_ignores_what_changes_no_result() -> None:
         ({"game": {"alpha": 0, "beta": 0, "gamma": 0}}, ConfigurationError, "raise one of them"),
         ({"game": {"alpha": float("nan")}}, ConfigurationError, "game.alpha"),
         ({"seed": -1}, ConfigurationError, "seed"),
+        (
+            {"methods": ["shouting"]},
+            ConfigurationError,
+            "methods.*'psro', 'debate', 'consultancy' or 'mediator'",
+        ),
+        ({"methods": []}, ConfigurationError, "methods"),
+        ({"baselines": {"debate": {"rounds": 0}}}, ConfigurationError, "baselines.debate.rounds"),
+        ({"baselines": {"debates": {}}}, ConfigurationError, "did you mean 'debate'"),
         ({"concurency": 2}, ConfigurationError, "did you mean 'concurrency'"),
     ],
 )

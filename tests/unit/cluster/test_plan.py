@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from agents.baselines.config import BaselinesConfig, DebateConfig, MediatorConfig
 from cluster.plan import estimate_calls, make_plan
 from negotiation.config import GameConfig
 from negotiation.errors import TopicError
+from negotiation.outcome import METHODS
 from negotiation.topic import Topic
 
 PLAYERS = ("confucian", "latin-america")
@@ -42,3 +44,16 @@ def test_estimate_counts_every_call() -> None:
     estimate = estimate_calls(4, 3, GameConfig(rounds=5, candidates_per_kind=2))
     assert estimate.least == 4 * 3 * (2 + 7 + 1)
     assert estimate.most == 4 * 3 * (2 + 5 * 7 + 1)
+
+
+def test_estimate_counts_the_openings_once_for_all_methods() -> None:
+    baselines = BaselinesConfig(
+        debate=DebateConfig(rounds=3), mediator=MediatorConfig(candidates=5, critiques=2)
+    )
+    estimate = estimate_calls(2, 3, GameConfig(rounds=4), METHODS, baselines)
+    debate, consultancy = (3 * (1 + 1), 3 * (3 + 1)), 3
+    mediator = (
+        3 * (5 + 3 * 5) + 2 * 3
+    )  # three votes of five candidates, scored by three; two rounds of critiques
+    assert estimate.least == 2 * (3 * 2 + 3 * (4 + 1) + debate[0] + consultancy + mediator)
+    assert estimate.most == 2 * (3 * 2 + 3 * (4 * 4 + 1) + debate[1] + consultancy + mediator)

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from cluster.progress import LiveView, PlainView, RunState, SilentView, make_view, show_gains
+from cluster.progress import LiveView, PlainView, RunState, SilentView, make_view, show_gains, show_stage
 from negotiation.oracle import Concluded, RoundFinished
 
 QUESTION = "Should [inheritance] be taxed?"
@@ -28,6 +28,21 @@ def test_state_follows_negotiations() -> None:
     state.take(CONCLUDED)
     assert not state.running
     state.take(PLAYED)  # of one that is no longer running: nothing to follow
+    assert not state.running
+
+
+def test_a_negotiation_runs_as_long_as_one_of_its_methods() -> None:
+    state = RunState(total=6)
+    state.seat("tax-1", QUESTION, ("psro", "debate"))
+    standing = state.running["tax-1"]
+    assert show_stage(standing) == "opening"
+    state.take(PLAYED)
+    assert show_stage(standing) == "3 debate"
+    state.take(CONCLUDED)
+    assert show_stage(standing) == "debate"
+    state.leave("tax-1", "psro")  # told twice: nothing more to leave
+    state.leave("tax-1", "debate")
+    state.leave("tax-1", "debate")
     assert not state.running
 
 

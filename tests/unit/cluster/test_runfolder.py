@@ -79,6 +79,27 @@ def test_other_settings_are_told_field_by_field_and_speed_may_change(tmp_path: P
     assert "cultures" not in str(caught.value)
 
 
+def test_methods_may_be_added_to_a_run_and_not_taken_from_it(tmp_path: Path) -> None:
+    RunFolder(tmp_path, SETTINGS).close()  # made before there were methods: the game's alone
+    assert not (tmp_path / "debate").exists()
+    both = {**SETTINGS, "methods": ["psro", "debate"], "baselines": {"debate": {"rounds": 2}}}
+    RunFolder(tmp_path, {**both, "concurrency": 4}, resume=True).close()
+    assert read_settings(tmp_path) == both
+    assert (tmp_path / "debate").is_dir()
+    with pytest.raises(RunError, match=r'methods: the run has .*"debate"'):
+        RunFolder(tmp_path, {**both, "methods": ["psro"]}, resume=True)
+    with pytest.raises(RunError, match=r"baselines.debate.rounds: the run has 2, you ask for 3"):
+        RunFolder(tmp_path, {**both, "baselines": {"debate": {"rounds": 3}}}, resume=True)
+    with pytest.raises(RunError, match="seed"):
+        RunFolder(tmp_path, {**both, "methods": ["psro", "debate", "mediator"], "seed": 9}, resume=True)
+    assert read_settings(tmp_path) == both
+
+
+def test_a_new_run_of_several_methods_can_be_taken_back_whole(tmp_path: Path) -> None:
+    RunFolder(tmp_path / "run", {**SETTINGS, "methods": ["debate", "mediator"]}).discard()
+    assert not (tmp_path / "run").exists()
+
+
 def test_another_version_is_refused(tmp_path: Path) -> None:
     RunFolder(tmp_path, SETTINGS).close()
     write_atomically(tmp_path / "run.json", json.dumps({"layout_version": 99, "concordat": "9.9"}).encode())
