@@ -56,7 +56,7 @@ def comparison_page(found: Comparison) -> str:
         "keys": [name for name in KEY_MEASURES if f"key-{name}" in figures],
         "radars": _radars(found),
         "values": SCHWARTZ_VALUES,
-        "concessions": {method: concessions(found.measured, method) for method in found.methods},
+        "concessions": concession_rows(found),
         "groups": [(kind, text) for kind, text in GROUP_TITLES.items() if found.rows_of(kind)],  # type: ignore[arg-type]  # its keys are kinds of groups
         "notes": found.notes(),
         "provenance": provenance(found),
@@ -96,13 +96,22 @@ def _radars(found: Comparison) -> dict[str, Mapping[str, Any]]:
     return {culture: mean for culture, mean in means.items() if mean}
 
 
+def concession_rows(found: Comparison) -> list[tuple[str, str, dict[str, float]]]:
+    """Who came how far toward whom: a row a pair of cultures, a mean way a method."""
+    rows: dict[tuple[str, str], dict[str, float]] = {}
+    for method in found.methods:
+        for who, whom, way, _ in concessions(found.measured, method):
+            rows.setdefault((who, whom), {})[method] = way
+    return [(who, whom, ways) for (who, whom), ways in sorted(rows.items())]
+
+
 def _by_place(differences: Sequence[Difference]) -> dict[tuple[str, str, str], Difference]:
     return {(one.measure, one.method, one.other): one for one in differences}
 
 
 def title(found: Comparison) -> str:
     """What is compared."""
-    methods = [str(method) for method in found.methods]
+    methods = ["PSRO" if method == "psro" else str(method) for method in found.methods]
     listed = " and ".join(filter(None, [", ".join(methods[:-1]), methods[-1]]))
     return listed[:1].upper() + listed[1:]
 

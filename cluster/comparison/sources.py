@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.comparison.published import is_published, read_outcomes_of
-from cluster.runfolder import check_version
+from cluster.outcomes import read_outcomes
 from negotiation.errors import ConfigurationError, RecordError, RunError
 from negotiation.outcome import METHODS, Method, Outcome
-from negotiation.storage import read_records
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,47 +75,30 @@ def _published(path: Path) -> Source:
 
 
 def _run(path: Path) -> Source:
-    check_version(path)
-    outcomes = tuple(run_outcomes(path))
-    if not outcomes:
-        raise RunError(
-            f"{path} has no statements: none of its negotiations is finished; let it go on with 'concordat negotiate"
-            f" --out {path} --resume'"
-        )
-    return Source(path, False, outcomes, failed_negotiations(path, {outcome.id for outcome in outcomes}))
+    outcomes = tuple(read_outcomes(path))
+    finished = {(outcome.id, outcome.method) for outcome in outcomes}
+    return Source(path, False, outcomes, len(failed_negotiations(path) - finished))
 
 
-def run_outcomes(path: Path) -> list[Outcome]:
-    """The outcomes of a run's finished negotiations, by all methods.
-
-    Raises:
-        RecordError: if a record is damaged or of another schema version.
-    """
-    files = sorted((path / "negotiations").glob("*.parquet"))
-    return [Outcome.of(record) for file in files for record in read_records(file)]
-
-
-def failed_negotiations(path: Path, finished: set[str]) -> int:
-    """How many negotiations failed and were not finished since.
+def failed_negotiations(path: Path) -> set[tuple[str, str]]:
+    """Ids and methods of the attempts that failed, finished since or not.
 
     Raises:
         RecordError: if a line of ``failures.jsonl`` is damaged.
     """
     file = path / "failures.jsonl"
     if not file.exists():
-        return 0
-    failed: set[str] = set()
+        return set()
+    failed: set[tuple[str, str]] = set()
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():
             continue
         try:
             entry = json.loads(line)
-            failed.add(f"{entry.get('method', '')}{entry['negotiation_id']}")
-            if entry["negotiation_id"] in finished and "method" not in entry:
-                failed.discard(entry["negotiation_id"])
+            failed.add((entry["negotiation_id"], entry.get("method", "psro")))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RecordError(f"{file}, line {number} is damaged ({error!r}); delete that line") from error
-    return len(failed)
+    return failed
 
 
 def _check_distinct(sources: Sequence[Source]) -> None:

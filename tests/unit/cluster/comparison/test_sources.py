@@ -16,7 +16,7 @@ from tests.unit.cluster.comparison.runs import published, row, run
 
 def test_a_run_has_its_outcomes_and_failures(tmp_path: Path) -> None:
     gone = {"negotiation_id": "gone", "error": "OracleError", "message": "nothing"}
-    mended = {"negotiation_id": "t0-0", "error": "OracleError", "message": "nothing"}
+    mended = {"negotiation_id": "t0-0", "method": "psro", "error": "OracleError", "message": "nothing"}
     [source] = read_sources([run(tmp_path / "run", 3, failures=[gone, gone, mended])])
     assert [outcome.topic.id for outcome in source.outcomes] == ["t0", "t1", "t2"]
     assert {outcome.method for outcome in source.outcomes} == {"psro"}
@@ -61,14 +61,14 @@ def test_mixed_schema_versions_are_told(tmp_path: Path) -> None:
     table = pq.read_table(file)
     metadata = {**table.schema.metadata, VERSION_KEY: b"7"}
     pq.write_table(table.replace_schema_metadata(metadata), file)
-    with pytest.raises(RecordError, match=r"schema version 7"):
+    with pytest.raises(RecordError, match=r"mixes records of the schema versions"):
         read_sources([path])
 
 
 def test_a_run_of_another_layout_is_told(tmp_path: Path) -> None:
-    path = run(tmp_path / "run", 1)
+    path = run(tmp_path / "run", 0)
     (path / "run.json").write_text(json.dumps({"layout_version": 99}))
-    with pytest.raises(RecordError, match="layout 99"):
+    with pytest.raises(RunError):
         read_sources([path])
 
 
