@@ -61,8 +61,8 @@ def label_quantiles(labels: Floats, shares: Floats) -> Floats:
         labels: (n,) of ``LEVELS``.
         shares: (q,) in [0, 1].
 
-    >>> label_quantiles(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.0, 0.25, 0.5, 0.75, 1.0])).tolist()
-    [-0.25, 0.0, 0.25, 0.875, 1.0]
+    >>> label_quantiles(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.0, 0.25, 0.75, 1.0])).tolist()
+    [-0.25, 0.0, 0.875, 1.0]
     """
     bounds = np.array([-1.0, *CUTS, 1.0])
     below = np.array([(labels < bound).mean() for bound in CUTS])

@@ -34,8 +34,8 @@ def sentences(text: str) -> list[list[str]]:
     A colon, a semicolon and a line's end close a sentence too. (``rewriter.sentences`` splits for people; this splitting belongs
     to the weights and changes only with them.)
 
-    >>> sentences("We keep old customs alive. Why? Open the harbour: its gates stay shut!")
-    [['we', 'keep', 'old', 'customs', 'alive', 'why'], ['open', 'the', 'harbour'], ['its', 'gates', 'stay', 'shut']]
+    >>> sentences("We keep old customs. Why? Open the old harbour: its gates stay shut!")
+    [['we', 'keep', 'old', 'customs', 'why'], ['open', 'the', 'old', 'harbour'], ['its', 'gates', 'stay', 'shut']]
     """
     found: list[list[str]] = []
     for part in _ENDS.split(text.lower().replace(_APOSTROPHE, "'")):

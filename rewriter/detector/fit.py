@@ -100,7 +100,7 @@ def fit(
             logits = model(batch, kept)[:, :, None] + model.thresholds
             loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets[places])
             optimiser.zero_grad()
-            (loss + config.decay * model.bag.weight.square().sum()).backward()
+            (loss + config.decay * model.bag.weight.square().sum()).backward()  # type: ignore[no-untyped-call]  # untyped in torch
             optimiser.step()
             model.limit()
             losses.append(loss.item())

@@ -53,12 +53,11 @@ class Labelled:
 
     def shares_above(self) -> NDArray[np.float32]:
         """(n, 10, 4) share of a text's judges whose label is above each of ``CUTS``: the soft targets."""
-        with_cuts = [labels[:, :, None] >= np.array(CUTS) for labels in self.labels.values()]
-        present = [~np.isnan(labels).any(axis=1) for labels in self.labels.values()]
         total = np.zeros((*self.judged.shape, len(CUTS)))
-        for above, there in zip(with_cuts, present, strict=True):
-            total += above & there[:, None, None]
-        count = np.sum(present, axis=0)
+        count = np.zeros(len(self.texts))
+        for labels in self.labels.values():
+            total += labels[:, :, None] >= np.array(CUTS)  # NaN is above nothing
+            count += ~np.isnan(labels).any(axis=1)
         shares: NDArray[np.float32] = (total / count[:, None, None]).astype(np.float32)
         return shares
 
