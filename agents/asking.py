@@ -52,7 +52,7 @@ class SpeakingConfig(BaseModel):
         default=100,
         ge=1,
         le=1000,
-        description="most words asked for in a position, weights or consensus statement",
+        description="most words asked for in any statement: positions, turns, weights, critiques, consensus",
     )
     position_tokens: int = Field(default=256, ge=1, description="most new tokens of an opening statement")
     guideline_tokens: int = Field(default=384, ge=1, description="most new tokens of a guideline")

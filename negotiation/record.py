@@ -207,7 +207,8 @@ class Timing:
 
     Attributes:
         round: 0 for the opening, else the round; the conclusion bears the number of the last round.
-        phase: ``open``, ``solve``, ``propose``, ``embed`` or ``conclude``.
+        phase: ``open``, ``solve``, ``propose``, ``embed`` or ``conclude``; in dialogues also ``turn``, ``candidates``,
+            ``rank`` and ``critique``.
         seconds: >= 0.
     """
 

@@ -126,7 +126,8 @@ class Sitting:
         elections: Sequence[Election] = (),
     ) -> DialogueRecord:
         """The record of what has happened, with its statements' vectors."""
-        with self.clock(max([0, *(turn.round for turn in turns)]), "embed"):
+        last = max([1, *(turn.round for turn in turns), *(election.round for election in elections)])
+        with self.clock(last, "embed"):
             vectors = await embed_texts(self.embedder, [*self.positions, *consensus], self.topic)
         n = len(self.agents)
         return DialogueRecord(

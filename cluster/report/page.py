@@ -166,9 +166,12 @@ def tiles(run: RunView) -> list[dict[str, str]]:
     """The figures at the top."""
     items = run.negotiations
     planned = run.metrics.get("planned")
-    part = isinstance(planned, int) and planned > len(items) + len(run.failures)
-    note = f"of {planned} planned; {len(run.failures)} failed" if part else f"{len(run.failures)} failed"
-    found = [("Negotiations", str(len(items)), note)]
+    more = sum(run.others.values())
+    part = isinstance(planned, int) and planned > len(items) + more + len(run.failures)
+    notes = [f"{more} by other methods" if more else "", f"of {planned} planned" if part and not more else ""]
+    found = [
+        ("Negotiations", str(len(items)), "; ".join([*filter(None, notes), f"{len(run.failures)} failed"]))
+    ]
     if items:
         converged = sum(item.converged for item in items)
         rounds = median_rounds(items)

@@ -69,6 +69,7 @@ def test_a_record_in_another_methods_folder_is_told(run: Path) -> None:
 def test_the_report_says_what_it_does_not_show(run: Path) -> None:
     page = write_report(run).read_text()
     assert "The run also holds 1 by debate and 1 by mediator, which this page does not show." in page
+    assert "2 by other methods; 0 failed" in page
 
 
 def test_a_report_without_any_game_and_failures_of_other_methods(run: Path) -> None:
