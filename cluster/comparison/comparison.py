@@ -13,6 +13,7 @@ from agents.metrics.measured import Measured
 from cluster.comparison.config import CompareConfig
 from cluster.comparison.measuring import Measurement, Told, measure_sources
 from cluster.comparison.sources import Source
+from cluster.comparison.voices import BUNDLED_MODEL
 from negotiation.outcome import Method
 
 SIGNIFICANT = 0.05
@@ -86,6 +87,11 @@ class Comparison:
                 f"{len(self.faults)} published negotiations could not be used; they are in no figure"
             )
         found += self._missing_notes()
+        found += [
+            f"{row.method} states one consensus for all sides: that its gap is 0 says nothing of the sides"
+            for row in self.rows_of("overall")
+            if row.figures["gap_consensus"].estimate == 0.0
+        ]
         lengths = {
             row.method: row.figures["opening_words"].estimate
             for row in self.rows_of("overall")
@@ -96,6 +102,11 @@ class Comparison:
             found.append(
                 f"Methods began from statements of different lengths (words: {shown}): differences between them may"
                 " come from that"
+            )
+        if self.measurement.model == BUNDLED_MODEL and any(source.published for source in self.sources):
+            found.append(
+                "The bundled model and detector learned from published negotiations: of their statements they say less than"
+                " of new ones"
             )
         tests = len(self.tests())
         if tests:

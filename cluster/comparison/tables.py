@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 ARROWS = {"higher": "\u2191", "lower": "\u2193", "": ""}
 """Which way is better, behind a measure's title."""
 
+PAIRS_SHOWN = 3
+"""Pairs of methods side by side on the terminal."""
+
 _LATEX = str.maketrans(
     {sign: f"\\{sign}" for sign in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}"}
@@ -44,7 +47,9 @@ def number(value: float) -> str:
 
 
 def interval_range(interval: Interval) -> str:
-    """Both ends, short."""
+    """Both ends, short; a single topic has no interval."""
+    if interval.units < 2:
+        return "one topic"
     digits = 2 if max(abs(interval.low), abs(interval.high)) >= 0.1 else 3
     if max(abs(interval.low), abs(interval.high)) >= 100:
         digits = 0
@@ -66,8 +71,7 @@ def rich_tables(found: Comparison) -> list[Table | str]:
             cells = [_cell(row.figures.get(measure.name)) for row in overall]
             table.add_row(heading(measure), *cells)
         tables.append(table)
-    if found.tests():
-        tables.append(_differences(found))
+    tables += _differences(found)
     if found.measurement.agreement:
         shown = ", ".join(f"{name} {_maybe(value)}" for name, value in found.measurement.agreement.items())
         tables.append(
@@ -80,20 +84,25 @@ def rich_tables(found: Comparison) -> list[Table | str]:
     return tables
 
 
-def _differences(found: Comparison) -> Table:
+def _differences(found: Comparison) -> list[Table | str]:
+    """Tables of a few pairs of methods each, so that 80 columns hold them."""
     from rich.table import Table
 
     pairs = list(dict.fromkeys((one.method, one.other) for one in found.tests()))
-    heads = [f"{method}\n- {other}" for method, other in pairs]
-    table = _left(Table("Difference", *heads, box=None, pad_edge=False))
     by_place = {(one.measure, (one.method, one.other)): one for one in found.tests()}
-    for measure in MEASURES.values():
-        cells = [by_place.get((measure.name, pair)) for pair in pairs]
-        if any(cells):
-            table.add_row(heading(measure), *(_difference(cell) for cell in cells))
-    table.caption = f"* Holm-adjusted p < {SIGNIFICANT:g} of {len(found.tests())} tests"
-    table.caption_justify = "left"
-    return table
+    tables: list[Table | str] = []
+    for start in range(0, len(pairs), PAIRS_SHOWN):
+        shown = pairs[start : start + PAIRS_SHOWN]
+        heads = [f"{method}\n- {other}" for method, other in shown]
+        table = _left(Table("Difference", *heads, box=None, pad_edge=False))
+        for measure in MEASURES.values():
+            cells = [by_place.get((measure.name, pair)) for pair in shown]
+            if any(cells):
+                table.add_row(heading(measure), *(_difference(cell) for cell in cells))
+        tables.append(table)
+    if tables:
+        tables.append(f"* p < {SIGNIFICANT:g} after Holm's correction for {len(found.tests())} tests")
+    return tables
 
 
 def _difference(one: Difference | None) -> str:

@@ -17,6 +17,9 @@ from cluster.settings import validate
 from cluster.speakers import SHIPPED, Speaker, model_of, speakers
 from negotiation.errors import ConfigurationError
 
+BUNDLED_MODEL = "the bundled model"
+"""What reports call it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Casting:
@@ -37,7 +40,7 @@ class Casting:
     def name(self) -> str:
         """Of the model, for the report."""
         if isinstance(self.model, BundledConfig):
-            return "the bundled model"
+            return BUNDLED_MODEL
         return self.model.model if isinstance(self.model, OpenAIConfig) else self.model.path
 
 

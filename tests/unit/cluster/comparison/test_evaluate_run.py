@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cluster.cli import run_command
+from negotiation.dialogue_storage import write_dialogues
+from negotiation.topic import Topic
 from rewriter.vocabulary import ValueReading
 from tests.unit.cluster.comparison.runs import Counting, fake_readers, published, row, run
+from tests.unit.negotiation.test_dialogue import MEDIATOR
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +122,25 @@ def test_runs_of_different_models_need_one_named(tmp_path: Path, capsys: pytest.
     assert "--model" in capsys.readouterr().err
     assert evaluated(capsys, str(one), str(two), "--model", "bundled")["negotiations"] == 2
     assert evaluated(capsys, str(one), str(two), "--no-ppl")["perplexity"] is None
+
+
+def test_methods_of_one_run_are_compared_and_failures_are_counted_by_method(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = {"negotiation_id": "t0-0", "method": "debate", "error": "OracleError", "message": "nothing"}
+    path = run(tmp_path / "run", 2, failures=[lost])
+    (path / "mediator").mkdir()
+    vote = replace(MEDIATOR, topic=Topic("t1", "Is question 1 open?", "c1"), seed=0, negotiation_id="t1-0",
+                   players=("english-speaking", "confucian"))  # fmt: skip
+    write_dialogues(path / "mediator" / "a.parquet", [vote])
+    tree = evaluated(capsys, str(path))
+    assert tree["methods"] == ["psro", "mediator"]
+    assert tree["failed"] == 1
+    [moved] = [one for one in tree["differences"] if (one["kind"], one["measure"]) == ("overall", "moved")]
+    assert (moved["common"], moved["left_out"]) == (1, 1)
+    assert any("mediator states one consensus for all sides" in note for note in tree["notes"])
+    assert run_command(["evaluate", "run", str(path), "--no-ppl"]) == 0
+    assert "one topic" in capsys.readouterr().out
 
 
 def test_without_perplexity_there_are_no_figures_of_it(
