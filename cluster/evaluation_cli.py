@@ -160,6 +160,14 @@ _Echo = Annotated[
         help="Perplexity of repeating a text that is shown, as in published figures; it measures copying.",
     ),
 ]
+_Fresh = Annotated[
+    int | None,
+    typer.Option(
+        "--fresh",
+        metavar="N",
+        help="Ask each side's agent for N fresh candidates against the game's final equilibrium, and tell what they would gain.",
+    ),
+]
 _Topics = Annotated[
     int | None,
     typer.Option("--topics", metavar="N", help="Measure N topics, spread evenly (default: all)."),
@@ -187,6 +195,7 @@ def _evaluate_run(
     model: flags.Model = None,
     adapter: flags.Adapters = None,
     embedder: flags.Embedder = None,
+    fresh: _Fresh = None,
     topics: _Topics = None,
     threads: _Threads = None,
     seed: _ComparisonSeed = None,

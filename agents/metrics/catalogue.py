@@ -104,6 +104,8 @@ _ROWS: tuple[tuple[str, str, Part, Better, bool, str], ...] = (
      "rounds played, of methods that have them"),
     ("converged", "converged", "course", "higher", False,
      "share that met the method's own criterion"),
+    ("exploitability", "exploitability", "course", "lower", False,
+     "what fresh candidates would gain against the final equilibrium, summed over the sides; of the game only"),
     ("opening_words", "words, openings", "course", "", False,
      "words of an opening; methods of other lengths are hard to compare"),
     ("consensus_words", "words, consensus", "course", "", True,

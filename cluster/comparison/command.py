@@ -35,7 +35,19 @@ def settings_of_comparison(flags: Mapping[str, Any]) -> dict[str, Any]:
     {'runs': ['a'], 'judges': ['bundled'], 'variant': 'echo'}
     """
     names = {"method": "methods", "judge": "judges", "ppl": "perplexity"}
-    plain = ("runs", "method", "judge", "ppl", "topics", "model", "embedder", "threads", "seed", "out")
+    plain = (
+        "runs",
+        "method",
+        "judge",
+        "ppl",
+        "topics",
+        "model",
+        "fresh",
+        "embedder",
+        "threads",
+        "seed",
+        "out",
+    )
     tree = {names.get(name, name): flags[name] for name in plain if flags.get(name) not in (None, [], ())}
     if flags.get("adapter"):
         tree["adapters"] = dict(adapter_of_flag(text) for text in flags["adapter"])

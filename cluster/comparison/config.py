@@ -38,6 +38,11 @@ class CompareConfig(BaseModel):
         default=None, description="scores statements; the runs' own if left out (bundled for published ones)"
     )
     adapters: dict[str, str] = Field(default_factory=dict, description="adapter folder by culture")
+    fresh: int | None = Field(
+        default=None,
+        ge=1,
+        description="candidates that each side is asked for against the final equilibrium of the game; none if left out",
+    )
     embedder: str = Field(default="minilm", min_length=1, description="sentence embedder")
     threads: int = Field(default=1, ge=1, le=256, description="threads of the models' arithmetic")
     seed: int = Field(default=0, ge=0, description="of resampling and permutations")

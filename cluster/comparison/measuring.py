@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from agents.metrics.perplexity import Surprise, surprises
 from cluster.comparison.config import CompareConfig
 from cluster.comparison.sources import Source
 from cluster.comparison.voices import Casting, cast, load_voices
+from negotiation.held_out import HeldOut
 from negotiation.outcome import Outcome
 from rewriter.detector.loading import load_detector
 
@@ -101,10 +102,47 @@ def measure_sources(
         )
         for outcome, surprise in zip(outcomes, scored, strict=True)
     )
+    if config.fresh is not None:
+        measured = _exploited(measured, outcomes, config.fresh, sources, told)
     judges = tuple(_judge(name, outcomes, found) for name, found in readings.items())
     labels = {name: _labels(name, texts, found) for name, found in readings.items()}
     agreed = agreement(labels) if len(labels) > 1 else {}
     return Measurement(measured, judges, agreed, embedder, None if casting is None else casting.name)
+
+
+def _exploited(
+    measured: Sequence[Measured],
+    outcomes: Sequence[Outcome],
+    fresh: int,
+    sources: Sequence[Source],
+    told: Told,
+) -> tuple[Measured, ...]:
+    """With the held-out exploitability of the game's negotiations of our own runs."""
+    from cluster.comparison.exploiting import exploit_run
+
+    wanted = {outcome.id for outcome in outcomes if outcome.method == "psro"}
+    found: dict[tuple[str, int | None], HeldOut | str] = {}
+    for source in sources:
+        if not source.published:
+            probed = exploit_run(
+                source.path,
+                fresh,
+                lambda record: record.negotiation_id in wanted,
+                lambda done, of: told("fresh candidates asked for", done, of),
+            )
+            seeds = {outcome.id: outcome.seed for outcome in source.outcomes}
+            found |= {(key, seeds[key]): value for key, value in probed.items() if key in seeds}
+    shown = []
+    for one, outcome in zip(measured, outcomes, strict=True):
+        answer = found.get((outcome.id, outcome.seed)) if outcome.method == "psro" else None
+        if answer is None:
+            shown.append(one)
+            continue
+        value = None if isinstance(answer, str) else answer.exploitability
+        why = answer if isinstance(answer, str) else "a side gave no usable fresh candidate"
+        reasons = dict(one.reasons) | ({"exploitability": why} if value is None else {})
+        shown.append(replace(one, figures={**one.figures, "exploitability": value}, reasons=reasons))
+    return tuple(shown)
 
 
 def chosen_topics(outcomes: Sequence[Outcome], count: int | None) -> list[Outcome]:

@@ -12,6 +12,7 @@ import pytest
 
 from cluster.cli import run_command
 from negotiation.dialogue_storage import write_dialogues
+from negotiation.held_out import HeldOut
 from negotiation.topic import Topic
 from rewriter.vocabulary import ValueReading
 from tests.unit.cluster.comparison.runs import Counting, fake_readers, published, row, run
@@ -141,6 +142,31 @@ def test_methods_of_one_run_are_compared_and_failures_are_counted_by_method(
     assert any("mediator states one consensus for all sides" in note for note in tree["notes"])
     assert run_command(["evaluate", "run", str(path), "--no-ppl"]) == 0
     assert "one topic" in capsys.readouterr().out
+
+
+def test_fresh_candidates_are_asked_of_the_game_of_our_runs_alone(
+    both: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = run(tmp_path / "run", 3)
+    answers = {
+        "t0-0": HeldOut((0.25, -0.5), (4, 4)),
+        "t1-0": HeldOut((None, 0.1), (0, 4)),
+        "t2-0": "OracleError: no",
+    }
+    asked: list[tuple[Path, int]] = []
+
+    def exploit(run: Path, fresh: int, wanted: Any, told: Any) -> dict[str, Any]:
+        asked.append((run, fresh))
+        return answers
+
+    monkeypatch.setattr("cluster.comparison.exploiting.exploit_run", exploit)
+    tree = evaluated(capsys, str(path), str(both), "--fresh", "4", "--no-ppl")
+    assert asked == [(path, 4)]
+    rows = {row["method"]: row for row in tree["rows"] if row["kind"] == "overall"}
+    assert rows["psro"]["figures"]["exploitability"]["estimate"] == 0.25
+    assert rows["psro"]["missing"]["exploitability"] == 2
+    assert "exploitability" not in rows["debate"]["figures"]
+    assert any("OracleError: no" in note for note in tree["notes"])
 
 
 def test_without_perplexity_there_are_no_figures_of_it(
