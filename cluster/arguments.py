@@ -7,7 +7,7 @@ from typing import Any
 
 from negotiation.errors import ConfigurationError
 
-SEVERAL_VALUES = frozenset({"--cultures", "--countries", "--items", "--vsm-constants"})
+SEVERAL_VALUES = frozenset({"--cultures", "--countries", "--items", "--vsm-constants", "--weights"})
 """Flags that take every word up to the next flag; the others are repeated."""
 
 _FIELD_OF_FLAG = {

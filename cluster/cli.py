@@ -14,6 +14,7 @@ import typer
 from cluster import __version__, flags
 from cluster.arguments import settings_of_flags, spread_values
 from cluster.comparison.export_cli import export_command
+from cluster.comparison.sweep_cli import sweep_command
 from cluster.console import INTERRUPTED, MISUSED, OK, Output, status_of
 from cluster.evaluation_cli import evaluate_app
 from cluster.replay.cli import replay_command
@@ -43,6 +44,7 @@ app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 app.command("replay")(replay_command)
 app.command("export")(export_command)
+app.command("sweep")(sweep_command)
 
 NEGOTIATE_HELP = """
 Let cultures negotiate questions to an equilibrium, and write a report.
