@@ -116,12 +116,18 @@ class Comparison:
         return found
 
     def _missing_notes(self) -> list[str]:
-        reasons = Counter(
-            (one.method, reason) for one in self.measured for reason in set(one.reasons.values())
-        )
+        names: dict[tuple[str, str], list[str]] = {}
+        counts: Counter[tuple[str, str]] = Counter()
+        for one in self.measured:
+            for reason in dict.fromkeys(one.reasons.values()):
+                counts[one.method, reason] += 1
+                known = names.setdefault((one.method, reason), [])
+                lacking = [name for name, why in one.reasons.items() if why == reason and name not in known]
+                known += lacking
         return [
-            f"{method}: {count} negotiations lack a figure ({reason})"
-            for (method, reason), count in reasons.items()
+            f"{method}: {', '.join(MEASURES[name].title for name in names[method, reason])} unknown in {count} negotiations"
+            f" ({reason})"
+            for (method, reason), count in counts.items()
         ]
 
     def tree(self) -> dict[str, Any]:

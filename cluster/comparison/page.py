@@ -70,7 +70,9 @@ def comparison_page(found: Comparison) -> str:
         "policy": policy(plotly, script),
     }
     environment = template_environment(TEMPLATES, report_page.TEMPLATES)
-    environment.filters.update(measure=number, range=interval_range, heading=heading, culture=culture_name)
+    environment.filters.update(
+        measure=number, range=interval_range, heading=heading, culture=culture_name, method=shown_method
+    )
     return environment.get_template("comparison.html.j2").render(context)
 
 
@@ -111,9 +113,14 @@ def _by_place(differences: Sequence[Difference]) -> dict[tuple[str, str, str], D
 
 def title(found: Comparison) -> str:
     """What is compared."""
-    methods = ["PSRO" if method == "psro" else str(method) for method in found.methods]
+    methods = [shown_method(method) for method in found.methods]
     listed = " and ".join(filter(None, [", ".join(methods[:-1]), methods[-1]]))
     return listed[:1].upper() + listed[1:]
+
+
+def shown_method(method: str) -> str:
+    """A method within a sentence."""
+    return "PSRO" if method == "psro" else method
 
 
 def standfirst(found: Comparison) -> str:

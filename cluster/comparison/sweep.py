@@ -41,9 +41,9 @@ TOTAL = 1.2
 """Ratios are scaled to this sum, that of the default weights .5, .5 and .2: epsilon is in units of utility."""
 
 FIGURES = {
-    "rounds": "rounds to the end",
+    "rounds": "rounds",
     "converged": "converged",
-    "guidelines": "guidelines a side",
+    "guidelines": "guidelines",
     "gap_closed": "gap closed",
     "moved": "moved",
 }
@@ -194,10 +194,10 @@ def run_sweep(flags: Mapping[str, Any], weights: Sequence[str], way: Way, output
 
 
 def sweep_table(points: Sequence[Point]) -> Table:
-    """One row a setting."""
+    """One row a setting; weights are alpha:beta:gamma, guidelines are those a side holds at the end."""
     from rich.table import Table
 
-    table = Table("alpha:beta:gamma", "negotiations", *FIGURES.values(), box=None, pad_edge=False)
+    table = Table("weights", "of", *FIGURES.values(), box=None, pad_edge=False)
     for point in points:
         cells = [point.figures.get(name) for name in FIGURES]
         shown = (
