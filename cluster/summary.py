@@ -187,7 +187,8 @@ class RunSummary:
     @property
     def converged(self) -> int:
         """Finished negotiations that met their method's criterion of consensus, each method counted by itself."""
-        return sum(bool(row.converged) for row in (*self.rows, *self.dialogues))
+        met = [row.converged for row in self.rows] + [bool(row.converged) for row in self.dialogues]
+        return sum(met)
 
     def by_method(self) -> dict[str, Standing]:
         """What each method came to."""
