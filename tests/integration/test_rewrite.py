@@ -190,5 +190,5 @@ def test_the_rewriter_that_ships_writes_and_is_measured():
     parts = local_parts(PartsConfig())
     injected = parts.injection().inject(TEXTS, [MORE_TRADITION])
     assert all(isinstance(outcome, Rewriting) for outcome in injected.outcomes)
-    assert injected.collapses == 0
+    assert injected.copies == 0
     assert injected.rewritings[1].text.count("\n\n") == 1  # paragraphs are kept
