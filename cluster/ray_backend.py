@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 NAMESPACE = "concordat"
 
+CALLS_END_S = 60.0
+"""How long the loading of other actors is waited for after one of them failed."""
+
 QUIET_THREADS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 """For actors: OpenMP threads that wait without spinning, since several actors share the cores."""
 
@@ -194,11 +197,9 @@ class RayBackend:
     def _loaded(self) -> dict[str, str]:
         """Wait until all actors have loaded; their models' names."""
         began = time.monotonic()
+        calls = [actor.name.remote() for actor in self._actors.values()]
         try:
-            names = ray.get(
-                [actor.name.remote() for actor in self._actors.values()],
-                timeout=self._resources.start_timeout_s,
-            )
+            names = ray.get(calls, timeout=self._resources.start_timeout_s)
         except GetTimeoutError as error:
             raise RunError(
                 f"the actors did not load their models in {time.monotonic() - began:.0f} s"
@@ -206,6 +207,8 @@ class RayBackend:
                 " ask for less in resources, or raise resources.start_timeout_s"
             ) from error
         except RayError as error:
+            # The others load on meanwhile; Ray would complain on standard output of calls that end with their actors.
+            ray.wait(calls, num_returns=len(calls), timeout=CALLS_END_S)
             raise plain_error("an actor", error, self._resources) from error
         return dict(zip(self._actors, names, strict=True))
 
