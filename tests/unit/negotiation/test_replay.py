@@ -190,6 +190,6 @@ def test_stopping_is_counted() -> None:
 def test_nash_conv_is_that_of_openspiel() -> None:
     from negotiation.metagame import nash_conv_openspiel
 
-    for item in random_games(3, 3):
-        [*_, found] = replay_run(random_games(3, item.round))
+    games = random_games(3, 3)
+    for item, found in zip(games, replay_run(games), strict=True):
         assert found.published == pytest.approx(nash_conv_openspiel(item.game, item.published), abs=1e-9)
