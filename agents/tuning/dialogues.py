@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from agents.cultures import Culture
 from agents.prompts import PromptSet
+from agents.tuning.chat import ChatTokens
 from negotiation.errors import ConfigurationError, ModelError
 
 LENGTH_STEP = 16
@@ -154,13 +155,11 @@ class Encoder:
         template_options: dict[str, Any] | None = None,
         prompts: PromptSet | None = None,
     ) -> None:
-        self._tokenizer = tokenizer
+        self._chat = ChatTokens(tokenizer, template_options)
         self._culture = culture
         self._words = answer_words
         self._window = window
-        self._options = dict(template_options or {})
         self._prompts = PromptSet.load() if prompts is None else prompts
-        self._end = self._end_of_turn()
 
     def encode(self, pairs: Sequence[TrainingPair]) -> list[TokenRow]:
         """One row a pair.
@@ -178,42 +177,9 @@ class Encoder:
         return rows
 
     def _row(self, pair: TrainingPair) -> TokenRow:
-        messages = self._prompts.position(self._culture, pair.question, self._words)
-        turns = [{"role": message.role, "content": message.content} for message in messages]
-        head = self._ids(self._rendered(turns, add_generation_prompt=True))
-        tail = [*self._ids(pair.answer), self._end]
+        head = self._chat.prompt(self._prompts.position(self._culture, pair.question, self._words))
+        tail = [*self._chat.ids(pair.answer), self._chat.end]
         return TokenRow((*head, *tail), len(head))
-
-    def _rendered(self, turns: list[dict[str, str]], *, add_generation_prompt: bool) -> str:
-        try:
-            rendered: str = self._tokenizer.apply_chat_template(
-                turns, tokenize=False, add_generation_prompt=add_generation_prompt, **self._options
-            )
-        except Exception as error:
-            # A template may refuse a dialogue, say one with a system turn, with an error of its own.
-            raise ModelError(
-                f"the model's chat template refuses the dialogue ({error});"
-                " use a model whose template takes system and user turns"
-            ) from error
-        return rendered
-
-    def _ids(self, text: str) -> list[int]:
-        # Prompt and answer apart, as generation joins them.
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
-
-    def _end_of_turn(self) -> int:
-        """The special token that the template puts behind an answer; the tokenizer's end token if it puts none."""
-        probe = "plain words"
-        turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": probe}]
-        behind = self._rendered(turns, add_generation_prompt=False).rpartition(probe)[2]
-        special = set(self._tokenizer.all_special_ids)
-        found = next((token for token in self._ids(behind) if token in special), self._tokenizer.eos_token_id)
-        if found is None:
-            raise ModelError(
-                "the model's tokenizer names no end-of-turn token; set eos_token in its settings"
-            )
-        return int(found)
 
 
 def collate(rows: Sequence[TokenRow], pad: int) -> Batch:
