@@ -17,6 +17,7 @@ from agents.models.protocol import Generation, GenerationRequest, LanguageModel
 from negotiation.errors import ConfigurationError, MalformedReplyError
 from rewriter.passages import Passages, cut_passages
 from rewriter.prompts import RewritePrompts
+from rewriter.replies import ask_for_form
 from rewriter.vocabulary import RewriteRequest
 
 SETTINGS_FILE = "rewriting.json"
@@ -130,28 +131,22 @@ class LanguageModelRewriter:
         return cut_passages(request.source, config.characters, config.sentences, config.most_characters)
 
     def _write(self, asked: Sequence[RewriteRequest]) -> list[str]:
-        written: dict[int, str] = {}
-        wrong: dict[int, str] = {}
-        for attempt in range(self._config.retries + 1):
-            waiting = [place for place in range(len(asked)) if place not in written]
-            if not waiting:
-                break
-            replies = self._model.generate([self._request(asked[place], attempt) for place in waiting])
-            for place, reply in zip(waiting, replies, strict=True):
-                fault = _fault(reply)
-                if fault:
-                    wrong[place] = fault
-                else:
-                    written[place] = _as_written(reply.text, asked[place].source)
-        missing = [place for place in range(len(asked)) if place not in written]
+        replies = ask_for_form(
+            self._model,
+            len(asked),
+            lambda place, attempt: self._request(asked[place], attempt),
+            lambda place, reply: _written(reply, asked[place].source),
+            self._config.retries,
+        )
+        missing = replies.missing(len(asked))
         if missing:
             first = missing[0]
             raise MalformedReplyError(
                 f"{self.name}: {len(missing)} of {len(asked)} passages got no whole reply in"
                 f" {self._config.retries + 1} tries; the first begins {asked[first].source[:60]!r}"
-                f" (its last reply {wrong[first]}); use another model, adapter, temperature or seed"
+                f" (its last reply {replies.wrong[first]}); use another model, adapter, temperature or seed"
             )
-        return [written[place] for place in range(len(asked))]
+        return [replies.read[place] for place in range(len(asked))]
 
     def _request(self, asked: RewriteRequest, attempt: int) -> GenerationRequest:
         config = self._config
@@ -166,20 +161,19 @@ class LanguageModelRewriter:
         )
 
 
-def _fault(reply: Generation) -> str:
-    """Why a reply is of no use, or nothing."""
+def _written(reply: Generation, source: str) -> str:
+    """The reply, stripped; on one line if its source was.
+
+    Raises:
+        MalformedReplyError: saying why the reply is of no use.
+    """
     if not reply.text.strip():
-        return "is blank"
+        raise MalformedReplyError("is blank")
     if reply.finish == "length":
-        return f"was cut after {reply.generated_tokens} tokens"
+        raise MalformedReplyError(f"was cut after {reply.generated_tokens} tokens")
     if "\ufffd" in reply.text:
-        return "holds bytes that are no text"
-    return ""
-
-
-def _as_written(text: str, source: str) -> str:
-    """The reply, stripped; on one line if its source was."""
-    return text.strip() if "\n" in source else " ".join(text.split())
+        raise MalformedReplyError("holds bytes that are no text")
+    return reply.text.strip() if "\n" in source else " ".join(reply.text.split())
 
 
 def _seed(seed: int, asked: RewriteRequest, attempt: int) -> int:

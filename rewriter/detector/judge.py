@@ -14,7 +14,8 @@ from agents.faults import faults_of
 from agents.models.protocol import Generation, GenerationRequest, LanguageModel, Message
 from agents.prompts import check_template, fill_template
 from agents.values import SCHWARTZ_VALUES
-from negotiation.errors import ConfigurationError, MalformedReplyError, ModelServerError
+from negotiation.errors import ConfigurationError, MalformedReplyError
+from rewriter.replies import ask_for_form, parse_json
 from rewriter.vocabulary import ValueReading, check_text
 
 JUDGE_PROMPTS = Path(__file__).parent.parent / "data" / "detector" / "judge.yaml"
@@ -120,29 +121,19 @@ class LanguageModelDetector:
         """
         for place, text in enumerate(texts):
             check_text(text, f"text {place} for the detector")
-        read: dict[int, ValueReading] = {}
-        wrong: dict[int, str] = {}
-        for attempt in range(self._retries + 1):
-            unread = [place for place in range(len(texts)) if place not in read]
-            if not unread:
-                break
-            replies = self._model.generate([self._request(texts[place], attempt) for place in unread])
-            if len(replies) != len(unread):
-                raise ModelServerError(
-                    f"model {self._model.name!r} gave {len(replies)} replies to {len(unread)} requests; use another"
-                )
-            for place, reply in zip(unread, replies, strict=True):
-                try:
-                    read[place] = parse_reading(reply)
-                except MalformedReplyError as error:
-                    wrong[place] = str(error)
-        for place in range(len(texts)):
-            if place not in read:
-                raise MalformedReplyError(
-                    f"{self.name}: no reading of text {place} in {self._retries + 1} tries ({wrong[place]});"
-                    " use the bundled detector or a model that follows instructions"
-                )
-        return [read[place] for place in range(len(texts))]
+        replies = ask_for_form(
+            self._model,
+            len(texts),
+            lambda place, attempt: self._request(texts[place], attempt),
+            lambda _, reply: parse_reading(reply),
+            self._retries,
+        )
+        for place in replies.missing(len(texts)):
+            raise MalformedReplyError(
+                f"{self.name}: no reading of text {place} in {self._retries + 1} tries ({replies.wrong[place]});"
+                " use the bundled detector or a model that follows instructions"
+            )
+        return [replies.read[place] for place in range(len(texts))]
 
     def _request(self, text: str, attempt: int) -> GenerationRequest:
         prompts = self._prompts
@@ -164,13 +155,5 @@ def parse_reading(reply: Generation) -> ValueReading:
     """
     if reply.finish == "length":
         raise MalformedReplyError(f"the reply was cut off at {reply.generated_tokens} tokens")
-    body = reply.text.strip()
-    if body.startswith("```") and body.endswith("```"):
-        body = body.removeprefix("```json").removeprefix("```").removesuffix("```")
-    try:
-        found = _Reply.model_validate(json.loads(body))
-    except json.JSONDecodeError as error:
-        raise MalformedReplyError(f"the reply is no JSON: {error}") from error
-    except ValidationError as error:
-        raise MalformedReplyError(f"the reply's JSON is not as asked: {faults_of(error, 'reply')}") from error
+    found = parse_json(reply.text, _Reply)
     return ValueReading(tuple(found.values[name] for name in SCHWARTZ_VALUES), found.confidence)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from agents.faults import faults_of
 from agents.models.protocol import GenerationRequest, LanguageModel, Message
 from agents.values import SCHWARTZ_VALUES
 from negotiation.errors import MalformedReplyError, TargetError
+from rewriter.replies import ask_for_form, parse_json
 from rewriter.vocabulary import Shift
 
 PROMPT_FILE = Path(__file__).parent.parent / "data" / "translator" / "prompt.yaml"
@@ -95,26 +94,19 @@ class LanguageModelTranslator:
         for place, instruction in enumerate(instructions):
             if not instruction.strip():
                 raise TargetError(f"instruction {place} is empty; say which of {', '.join(SCHWARTZ_VALUES)}")
-        shifts: dict[int, Shift] = {}
-        wrong: dict[int, str] = {}
-        for attempt in range(self._retries + 1):
-            open_ = [place for place in range(len(instructions)) if place not in shifts]
-            if not open_:
-                break
-            replies = self._model.generate([self._request(instructions[place], attempt) for place in open_])
-            for place, reply in zip(open_, replies, strict=True):
-                try:
-                    shifts[place] = _read(reply.text, instructions[place])
-                except MalformedReplyError as error:
-                    wrong[place] = str(error)
-        missing = [place for place in range(len(instructions)) if place not in shifts]
-        if missing:
-            place = missing[0]
+        replies = ask_for_form(
+            self._model,
+            len(instructions),
+            lambda place, attempt: self._request(instructions[place], attempt),
+            lambda place, reply: _read(reply.text, instructions[place]),
+            self._retries,
+        )
+        for place in replies.missing(len(instructions)):
             raise MalformedReplyError(
                 f"{self.name}: no translation of {instructions[place].strip()!r} in {self._retries + 1} tries"
-                f" ({wrong[place]}); use the bundled translator or a model that follows instructions"
+                f" ({replies.wrong[place]}); use the bundled translator or a model that follows instructions"
             )
-        return [shifts[place] for place in range(len(instructions))]
+        return [replies.read[place] for place in range(len(instructions))]
 
     def _request(self, instruction: str, attempt: int) -> GenerationRequest:
         prompt = self._prompt
@@ -135,15 +127,7 @@ def _read(text: str, instruction: str) -> Shift:
         MalformedReplyError: if it is of another form, or names a value twice.
         TargetError: if it is of the form and finds nothing.
     """
-    body = text.strip()
-    if body.startswith("```") and body.endswith("```"):
-        body = body.removeprefix("```json").removeprefix("```").removesuffix("```")
-    try:
-        reply = _Reply.model_validate(json.loads(body))
-    except json.JSONDecodeError as error:
-        raise MalformedReplyError(f"the reply is no JSON: {error}") from error
-    except ValidationError as error:
-        raise MalformedReplyError(f"the reply's JSON is not as asked: {faults_of(error, 'reply')}") from error
+    reply = parse_json(text, _Reply)
     if not reply.movements:
         raise TargetError(
             f"no value is found in the instruction {instruction.strip()!r}; name one or more of"
