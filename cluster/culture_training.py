@@ -23,18 +23,18 @@ from typing import Any
 
 import ray
 import ray.train
-from ray.exceptions import RayError
-from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train import Checkpoint, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from agents.tuning.curves import Curves, has_board, read_events
 from agents.tuning.dialogues import TrainingPair, read_pairs
 from cluster.config import ResourcesConfig
-from cluster.ray_backend import QUIET_THREADS, connect, share
+from cluster.ray_backend import connect, share
+from cluster.ray_training import fit_adapter, run_config
 from cluster.runfolder import hold, write_atomically
 from cluster.signals import own_signals
 from cluster.training_config import CultureTrainingConfig
-from cluster.work_folder import ADAPTER, QUICK, START_FAILURES, Told, enter, following, put_adapter
+from cluster.work_folder import ADAPTER, QUICK, Told, enter, following
 from negotiation.errors import ConcordatError, RunError
 
 _FIGURES = frozenset(
@@ -110,35 +110,10 @@ def _fit(config: CultureTrainingConfig, work: Path, pairs: Sequence[TrainingPair
         _worker,
         train_loop_config={"config": config, "work": str(work), "pairs": list(pairs)},
         scaling_config=_scaling(config),
-        run_config=RunConfig(
-            name="train",
-            storage_path=str(work),
-            failure_config=FailureConfig(
-                max_failures=config.failures, controller_failure_limit=START_FAILURES
-            ),
-            checkpoint_config=CheckpointConfig(num_to_keep=2),
-            worker_runtime_env={"env_vars": QUIET_THREADS | {"OMP_NUM_THREADS": str(config.threads)}},
-        ),
+        run_config=run_config(work, config.failures, config.threads),
     )
-    try:
-        result = trainer.fit()
-    except (ray.train.TrainingFailedError, RayError) as error:
-        reason = str(error).strip().splitlines()
-        raise RunError(
-            f"the training of {config.culture} failed after {config.failures} restarts"
-            f" ({reason[-1] if reason else type(error).__name__}); look at {work / 'train'} and at the logs in"
-            " /tmp/ray/session_latest/logs, then give the same command again to go on"
-        ) from error
-    returned = getattr(result, "return_value", None)  # older releases do not hand it on
-    if isinstance(returned, ConcordatError):
-        raise returned
-    if result.checkpoint is None or result.metrics is None:
-        raise RunError(
-            f"the training of {config.culture} left no checkpoint in {work}; give the command again"
-        )
-    with result.checkpoint.as_directory() as folder:
-        put_adapter(Path(folder) / ADAPTER, config.out)
-    return {name: value for name, value in result.metrics.items() if name in _FIGURES}
+    figures = fit_adapter(trainer, config.culture, work, config.out, config.failures)
+    return {name: value for name, value in figures.items() if name in _FIGURES}
 
 
 def _scaling(config: CultureTrainingConfig) -> ScalingConfig:

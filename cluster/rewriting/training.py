@@ -30,13 +30,13 @@ from typing import Any
 
 import ray
 import ray.train
-from ray.exceptions import RayError
-from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train import ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from agents.tuning.curves import has_board
 from cluster.config import ResourcesConfig
 from cluster.ray_backend import QUIET_THREADS, connect, share
+from cluster.ray_training import fit_adapter, last_line, run_config
 from cluster.rewriting.preferences import FILE, keep_preferences, read_preferences, sampled_pairs
 from cluster.rewriting.production import JUDGEMENTS_IN_FLIGHT, WRITES_IN_FLIGHT, Production
 from cluster.rewriting.rewards import RewardActor
@@ -47,8 +47,8 @@ from cluster.rewriting.training_material import Material, make_judge
 from cluster.rewriting.training_worker import Actors, Given, make_writer, worker
 from cluster.runfolder import hold, write_atomically
 from cluster.signals import own_signals
-from cluster.work_folder import ADAPTER, QUICK, START_FAILURES, Told, enter, following, put_adapter
-from negotiation.errors import ConcordatError, ConfigurationError, RunError
+from cluster.work_folder import QUICK, Told, enter, following
+from negotiation.errors import ConfigurationError, RunError
 from rewriter.learning.config import GRPOConfig
 from rewriter.learning.vocabulary import Judge, RolloutWriter
 
@@ -282,32 +282,10 @@ def _fit(given: Given) -> dict[str, Any]:
         train_loop_config={"given": given},
         torch_config=TorchConfig(backend=backend, timeout_s=PATIENCE_S),
         scaling_config=scaling,
-        run_config=RunConfig(
-            name="train",
-            storage_path=str(work),
-            failure_config=FailureConfig(
-                max_failures=config.failures, controller_failure_limit=START_FAILURES
-            ),
-            checkpoint_config=CheckpointConfig(num_to_keep=2),
-            worker_runtime_env={"env_vars": QUIET_THREADS | {"OMP_NUM_THREADS": str(config.threads)}},
-        ),
+        run_config=run_config(work, config.failures, config.threads),
     )
-    try:
-        result = trainer.fit()
-    except (ray.train.TrainingFailedError, RayError) as error:
-        raise RunError(
-            f"the training of the rewriter failed after {config.failures} restarts ({_reason(error)});"
-            f" look at {work / 'train'} and at the logs in"
-            " /tmp/ray/session_latest/logs, then give the same command again to go on"
-        ) from error
-    returned = getattr(result, "return_value", None)  # older releases do not hand it on
-    if isinstance(returned, ConcordatError):
-        raise returned
-    if result.checkpoint is None or result.metrics is None:
-        raise RunError(f"the training of the rewriter left no checkpoint in {work}; give the command again")
-    with result.checkpoint.as_directory() as folder:
-        put_adapter(Path(folder) / ADAPTER, config.out)
-    return {name: value for name, value in result.metrics.items() if name != "step"}
+    figures = fit_adapter(trainer, "the rewriter", work, config.out, config.failures, _reason)
+    return {name: value for name, value in figures.items() if name != "step"}
 
 
 def _reason(error: Exception) -> str:
@@ -315,7 +293,7 @@ def _reason(error: Exception) -> str:
     text = str(error).strip()
     if "OutOfMemory" in text or "out of memory" in text:
         return "the machine ran out of memory, and Ray ended a worker; take fewer processes, or a smaller pass_tokens"
-    return text.splitlines()[-1] if text else type(error).__name__
+    return last_line(error)
 
 
 def _scaling(config: RewriterTrainingConfig) -> tuple[ScalingConfig, str]:
