@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Makes .venv and installs Concordat into it: ./setup.sh [cpu|gpu] [dev] [train] [survey]. Running it again brings it up to date.
+# Makes .venv and installs Concordat into it: ./setup.sh [cpu|gpu] [dev] [train] [survey] [serve] [bargain].
+# Running it again brings it up to date.
 #   cpu (default)  torch without CUDA
 #   gpu            torch with CUDA
 #   dev            what the tests and checks need as well
 #   train          learning curves of trainings in TensorBoard
 #   survey         survey files of SPSS
+#   serve          the endpoint and its page
+#   bargain        learned best responses of bargaining
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -15,8 +18,8 @@ for word in "$@"; do
   case "$word" in
     cpu | gpu) build=$word ;;
     dev) base=dev ;;
-    train | survey) more=$more,$word ;;
-    *) echo "setup.sh: unknown word '$word'; use cpu or gpu, and any of dev, train and survey" >&2; exit 2 ;;
+    train | survey | serve | bargain) more=$more,$word ;;
+    *) echo "setup.sh: unknown word '$word'; use cpu or gpu, and any of dev, train, survey, serve and bargain" >&2; exit 2 ;;
   esac
 done
 extras=$base$more
