@@ -1,0 +1,1 @@
+"""The consensus policies as a server: an endpoint in OpenAI's form, one of its own, and a page."""
