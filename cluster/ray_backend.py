@@ -21,6 +21,7 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from agents.models.config import ModelConfig, load_model
 from agents.models.protocol import Generation, GenerationRequest, LanguageModel, Score, ScoringRequest
 from cluster.config import ResourcesConfig, RunConfig
+from cluster.ray_environment import job_address
 from cluster.speakers import Speaker, model_of, provenance, speakers
 from negotiation.errors import RunError
 
@@ -94,7 +95,7 @@ class EmbedderActor:
 
 
 def connect(resources: ResourcesConfig, address: str | None = None, dashboard: bool = False) -> bool:
-    """Connect to a Ray cluster, or start a local one; nothing happens if there is a connection already.
+    """Connect to a Ray cluster (in a job: to the one that runs it), or start a local one; not if there is a connection already.
 
     ``cluster.ray_environment.prepare_ray`` is to be called before this module is imported.
 
@@ -106,6 +107,7 @@ def connect(resources: ResourcesConfig, address: str | None = None, dashboard: b
     """
     if ray.is_initialized():
         return False
+    address = address or job_address()
     common: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": "ERROR"}
     try:
         if address is not None:
