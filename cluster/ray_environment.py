@@ -6,7 +6,6 @@ import os
 import secrets
 import sys
 
-
 JOB_VARIABLE, JOB_ADDRESS = "RAY_JOB_CONFIG_JSON_ENV_VAR", "RAY_ADDRESS"
 """What Ray sets for the command of a job: a sign that it is one, and the cluster that runs it."""
 
