@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -212,7 +212,8 @@ def run_command(arguments: Sequence[str]) -> int:
     Errors become one message on standard error (with --json also an object on standard output).
     """
     spread = spread_values(arguments)
-    with Output(as_json="--json" in spread) as output:
+    own = spread[: spread.index("--")] if "--" in spread else spread  # what follows is another program's
+    with Output(as_json="--json" in own) as output:
         try:
             status = int(app(spread, prog_name="concordat", standalone_mode=False, obj=output) or OK)
             if status == INTERRUPTED and output.awaits_result:  # the parser takes Ctrl-C for itself
@@ -231,16 +232,25 @@ def _interrupt(signum: int, frame: FrameType | None) -> Any:
     raise KeyboardInterrupt
 
 
-def main() -> None:
-    """Entry point of the console script."""
+def run_as_program(arguments: Sequence[str]) -> int:
+    """Run the command line that this process is for; returns the exit status."""
     signal.signal(signal.SIGTERM, _interrupt)  # a stop request from a batch system is as good as Ctrl-C
-    status = run_command(sys.argv[1:])
+    return run_command(arguments)
+
+
+def leave(status: int) -> NoReturn:
+    """End this process."""
     if status == INTERRUPTED:
         # A thread may still compute a batch that nobody waits for; a normal exit would wait for it.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
     sys.exit(status)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    leave(run_as_program(sys.argv[1:]))
 
 
 if __name__ == "__main__":
