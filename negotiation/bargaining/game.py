@@ -73,8 +73,14 @@ class BargainingGame(pyspiel.Game):  # type: ignore[misc]  # OpenSpiel ships no 
 
     def __init__(self, params: dict[str, Any] | None = None) -> None:
         stakes = Stakes.of_parameters(DEFAULT.parameters() | (params or {}))
-        lowest = [min(float(v.min()), float(w.min())) for v, w in zip(stakes.utilities, stakes.walk_aways, strict=True)]
-        highest = [max(float(v.max()), float(w.max())) for v, w in zip(stakes.utilities, stakes.walk_aways, strict=True)]
+        lowest = [
+            min(float(v.min()), float(w.min()))
+            for v, w in zip(stakes.utilities, stakes.walk_aways, strict=True)
+        ]
+        highest = [
+            max(float(v.max()), float(w.max()))
+            for v, w in zip(stakes.utilities, stakes.walk_aways, strict=True)
+        ]
         last = stakes.discount ** (stakes.turns - 1)  # delay draws payoffs toward 0, from either side
         info = pyspiel.GameInfo(
             num_distinct_actions=stakes.offers + len(ANSWERS),
@@ -191,7 +197,9 @@ class BargainingState(pyspiel.State):  # type: ignore[misc]  # OpenSpiel ships n
         if agreed is None:
             values = [outside[t] for outside, t in zip(self.stakes.walk_aways, self.types, strict=True)]
         else:
-            values = [utility[t, agreed] for utility, t in zip(self.stakes.utilities, self.types, strict=True)]
+            values = [
+                utility[t, agreed] for utility, t in zip(self.stakes.utilities, self.types, strict=True)
+            ]
         return [float(factor * value) for value in values]
 
     def __str__(self) -> str:

@@ -48,7 +48,9 @@ def bargained(tree: GameTree, stakes: Stakes, mixtures: Sequence[Array]) -> Outc
     """The outcome of policies in the bargaining game of ``stakes``."""
     probabilities = tree.probabilities(mixtures)
     offers = np.zeros((stakes.turns, stakes.offers))
-    payoffs: dict[tuple[int, ...], Array] = {types: np.zeros(stakes.players) for types, _ in stakes.profiles()}
+    payoffs: dict[tuple[int, ...], Array] = {
+        types: np.zeros(stakes.players) for types, _ in stakes.profiles()
+    }
     for end, probability, returns in zip(tree.ends, probabilities, tree.returns, strict=True):
         types, said = end[: stakes.players], end[stakes.players :]
         payoffs[types] = payoffs[types] + probability * returns

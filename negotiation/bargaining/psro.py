@@ -233,5 +233,12 @@ def _told(
 ) -> Iteration:  # fmt: skip
     sizes = tuple(len(pool) for pool in pools)
     return Iteration(
-        number, sizes, float(regrets.sum()), tuple(regrets.tolist()), tuple(values.tolist()), found.nash_conv, gains, seconds
+        number,
+        sizes,
+        float(regrets.sum()),
+        tuple(regrets.tolist()),
+        tuple(values.tolist()),
+        found.nash_conv,
+        gains,
+        seconds,
     )

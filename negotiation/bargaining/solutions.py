@@ -139,7 +139,9 @@ def _tiny(gains: Points) -> float:
     return 1e-12 * max(float(np.abs(gains).max()), np.finfo(float).tiny)
 
 
-def _bargain(lottery: NDArray[np.float64], gains: Points, disagreement: NDArray[np.float64], gap: float = 0.0) -> Bargain:
+def _bargain(
+    lottery: NDArray[np.float64], gains: Points, disagreement: NDArray[np.float64], gap: float = 0.0
+) -> Bargain:
     lottery = np.where(lottery < SUPPORT, 0.0, lottery)
     lottery = lottery / lottery.sum()
     found = np.maximum(lottery @ gains, 0.0)
@@ -157,7 +159,12 @@ def _program(
         rows.append(-above[0])
         bounds.append(-above[1])
     result = linprog(
-        cost, A_ub=np.vstack(rows), b_ub=np.concatenate(bounds), A_eq=np.ones((1, len(gains))), b_eq=[1.0], method="highs"
+        cost,
+        A_ub=np.vstack(rows),
+        b_ub=np.concatenate(bounds),
+        A_eq=np.ones((1, len(gains))),
+        b_eq=[1.0],
+        method="highs",
     )
     if not result.success:
         raise SolverError(f"the linear program of a bargaining solution failed: {result.message}")
@@ -191,7 +198,10 @@ def _lexicographic(gains: Points, kept: Points, rounds: int | None = None) -> ND
     for _ in range(rounds or players):
         free = np.isnan(floors)
         # Variables: the lottery and t. Free players get at least t, settled ones at least their floor.
-        rows = [np.hstack([-gains.T, free[:, None].astype(float)]), np.hstack([-kept.T, np.zeros((kept.shape[1], 1))])]
+        rows = [
+            np.hstack([-gains.T, free[:, None].astype(float)]),
+            np.hstack([-kept.T, np.zeros((kept.shape[1], 1))]),
+        ]
         limits = [np.where(free, 0.0, -np.where(free, 0.0, floors) + 1e-12), np.zeros(kept.shape[1])]
         result = linprog(
             np.append(np.zeros(count), -1.0), A_ub=np.vstack(rows), b_ub=np.concatenate(limits),
@@ -204,7 +214,10 @@ def _lexicographic(gains: Points, kept: Points, rounds: int | None = None) -> ND
         if rounds == 1:
             break
         everyone = np.hstack([gains, kept])
-        bounds = np.concatenate([np.where(free, least, np.where(free, 0.0, floors)), np.zeros(kept.shape[1])]) - 1e-12
+        bounds = (
+            np.concatenate([np.where(free, least, np.where(free, 0.0, floors)), np.zeros(kept.shape[1])])
+            - 1e-12
+        )
         for player in np.flatnonzero(free):
             best = _program(-gains[:, player], np.zeros((count, 1)), (everyone.T, bounds)) @ gains[:, player]
             if best <= least + 1e-9:
@@ -282,7 +295,9 @@ def _polish(gains: Points, lottery: NDArray[np.float64], cut: float) -> NDArray[
         if reached.min() <= 0:
             return lottery / lottery.sum()
         curvature = (active / reached**2) @ active.T
-        system = np.block([[curvature, np.ones((len(support), 1))], [np.ones((1, len(support))), np.zeros((1, 1))]])
+        system = np.block(
+            [[curvature, np.ones((len(support), 1))], [np.ones((1, len(support))), np.zeros((1, 1))]]
+        )
         right = np.append(active @ (1.0 / reached), 0.0)
         step = np.linalg.lstsq(system, right, rcond=None)[0][:-1]
         shrinking = step < 0

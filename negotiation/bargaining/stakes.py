@@ -156,9 +156,13 @@ def _written(arrays: Any) -> str:
 def _read(text: str, name: str) -> list[NDArray[np.float64]]:
     arrays = []
     for player, rows in enumerate(text.split("|")):
-        values = [[_number(v, f"{name} of player {player}") for v in row.split(";")] for row in rows.split("/")]
+        values = [
+            [_number(v, f"{name} of player {player}") for v in row.split(";")] for row in rows.split("/")
+        ]
         if len({len(row) for row in values}) != 1:
-            raise GameError(f"{name} of player {player}: its types have different numbers of entries; give as many to each")
+            raise GameError(
+                f"{name} of player {player}: its types have different numbers of entries; give as many to each"
+            )
         arrays.append(np.array(values))
     return arrays
 

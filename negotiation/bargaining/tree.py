@@ -73,7 +73,9 @@ class Side:
     def table(self, strategy: Array) -> dict[str, list[tuple[int, float]]]:
         """A strategy as OpenSpiel's C++ code takes it."""
         return {
-            name: list(zip(self.actions[i], strategy[self.starts[i] : self.starts[i + 1]].tolist(), strict=True))
+            name: list(
+                zip(self.actions[i], strategy[self.starts[i] : self.starts[i + 1]].tolist(), strict=True)
+            )
             for i, name in enumerate(self.names)
         }
 
@@ -219,12 +221,22 @@ class _Builder:
             for i in range(self._game.num_players())
         )
         last, chance, returns, ends = zip(*self._ends, strict=True)
-        return GameTree(self._game, sides, np.array(last, dtype=np.intp), np.array(chance), np.array(returns), ends, self._size)
+        return GameTree(
+            self._game,
+            sides,
+            np.array(last, dtype=np.intp),
+            np.array(chance),
+            np.array(returns),
+            ends,
+            self._size,
+        )
 
     def _visit(self, state: Any, last: tuple[int, ...], chance: float) -> None:
         self._size += 1
         if self._size > self._limit:
-            raise GameError(f"the game has more than {self._limit:,} histories; take fewer offers, turns or types")
+            raise GameError(
+                f"the game has more than {self._limit:,} histories; take fewer offers, turns or types"
+            )
         if state.is_terminal():
             self._ends.append((last, chance, state.returns(), tuple(state.history())))
         elif state.is_chance_node():
@@ -242,7 +254,9 @@ class _Builder:
         known = self._index[player].get(name)
         if known is not None:
             if self._before[player][known] != before:
-                raise GameError(f"player {player} forgets its own moves at {name!r}; the game needs perfect recall")
+                raise GameError(
+                    f"player {player} forgets its own moves at {name!r}; the game needs perfect recall"
+                )
             return self._starts[player][known]
         self._index[player][name] = len(self._index[player])
         actions = tuple(state.legal_actions())

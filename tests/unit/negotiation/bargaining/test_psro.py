@@ -75,13 +75,15 @@ def test_the_curve_follows_openspiels_psro_v2(monkeypatch: pytest.MonkeyPatch) -
         return (weights, joint) if return_joint else weights
 
     loop = psro_v2.PSROSolver(
-        game, best_response_oracle.BestResponseOracle(game=game), sims_per_entry=1, meta_strategy_method=theirs_solves,
+        game, best_response_oracle.BestResponseOracle(game=game), sims_per_entry=1, meta_strategy_method=theirs_solves, training_strategy_selector="probabilistic",
         sample_from_marginals=True,
     )  # fmt: skip
     theirs = []
     tree = GameTree.of(game)
     for _ in range(7):
-        mixed = policy_aggregator.PolicyAggregator(game).aggregate(range(2), loop.get_policies(), loop.get_meta_strategies())
+        mixed = policy_aggregator.PolicyAggregator(game).aggregate(
+            range(2), loop.get_policies(), loop.get_meta_strategies()
+        )
         theirs.append(sum(_regrets(tree, mixed)))
         loop.iteration()
     ours = psro(tree, ExactOracle(tree), solve, iterations=7, tolerance=0.0).iterations
