@@ -5,6 +5,8 @@ from agents.models.config import (
     ModelConfig,
     OpenAIConfig,
     TransformersConfig,
+    VLLMConfig,
+    gpus_of,
     load_model,
     parse_model_argument,
 )
@@ -28,6 +30,8 @@ __all__ = [
     "Score",
     "ScoringRequest",
     "TransformersConfig",
+    "VLLMConfig",
+    "gpus_of",
     "load_model",
     "parse_model_argument",
 ]

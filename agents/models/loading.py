@@ -17,7 +17,7 @@ from negotiation.errors import ModelError
 if TYPE_CHECKING:
     import torch
 
-    from agents.models.config import TransformersConfig
+    from agents.models.config import TransformersConfig, VLLMConfig
 
 _HASHED_WHOLE = 256 * 2**20
 _SAMPLE = 2**20
@@ -128,7 +128,7 @@ def weights_fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def load_tokenizer(config: TransformersConfig, path: str) -> Any:
+def load_tokenizer(config: TransformersConfig | VLLMConfig, path: str) -> Any:
     """The tokenizer, padding on the left.
 
     Raises:
@@ -152,17 +152,23 @@ def load_tokenizer(config: TransformersConfig, path: str) -> Any:
 
 
 def load_base(config: TransformersConfig, path: str, dtype: torch.dtype, device: torch.device) -> Any:
-    """The model in evaluation mode, on its device, all its weights from the checkpoint.
+    """The model in evaluation mode, on its device or spread by ``device_map``, all its weights from the checkpoint.
 
     Raises:
         ModelError: if it cannot be loaded or weights are missing.
     """
     from transformers import AutoModelForCausalLM
 
+    spread = {} if config.device_map is None else {"device_map": config.device_map}
     try:
         with quiet_loading():
             model, info = AutoModelForCausalLM.from_pretrained(
-                path, revision=config.revision, dtype=dtype, trust_remote_code=False, output_loading_info=True
+                path,
+                revision=config.revision,
+                dtype=dtype,
+                trust_remote_code=False,
+                output_loading_info=True,
+                **spread,
             )
     except Exception as error:
         # transformers raises OSError, ValueError, KeyError, RuntimeError and safetensors' own here.
@@ -173,17 +179,27 @@ def load_base(config: TransformersConfig, path: str, dtype: torch.dtype, device:
             f"model {config.path!r} lacks {len(missing)} weights, {missing[0]} among them;"
             " give a whole checkpoint of a causal language model"
         )
-    return model.to(device).eval().requires_grad_(False)
+    if config.device_map is None:
+        model = model.to(device)
+    else:
+        _check_spread(config, getattr(model, "hf_device_map", {}))  # none if all is in one place
+    return model.eval().requires_grad_(False)
+
+
+def _check_spread(config: TransformersConfig, placed: Mapping[str, Any]) -> None:
+    """Refuse a spread model that does not fit: its last layers would be read from the disk at every token."""
+    left = [part for part, device in placed.items() if str(device) == "disk"]
+    if left:
+        raise ModelError(
+            f"model {config.path!r} does not fit into the memory of the GPUs and the CPU: {len(left)} parts are left over,"
+            f" {left[0]} among them; give it more GPUs, or a smaller number format"
+        )
 
 
 def check_adapter(
     name: str, path: str, model_path: str, fingerprint: str | None, shapes: Mapping[str, tuple[int, ...]]
 ) -> None:
-    """Refuse an adapter that was made for another base model.
-
-    The base that the adapter names is compared where that says something: two hub names, or two local folders (by
-    their weights). A file ``base_fingerprint.txt`` in the adapter's folder is compared too, if both have one. The
-    shapes of LoRA matrices are compared always.
+    """Refuse an adapter that was made for another base model, by what it says of its base and by the shapes of its matrices.
 
     Args:
         name: of the adapter, for messages.
@@ -195,27 +211,13 @@ def check_adapter(
     Raises:
         ModelError: if it does not belong, or cannot be read.
     """
-    from peft import PeftConfig, load_peft_weights
+    from peft import load_peft_weights
 
+    check_base(name, path, model_path, fingerprint)
     try:
-        config = PeftConfig.from_pretrained(path)
         weights = load_peft_weights(path, device="cpu")
     except Exception as error:
         raise _cannot_load(f"adapter {name!r}", path, error) from error
-    if fingerprint is not None:
-        expected = _fingerprint_of_base(Path(path), config.base_model_name_or_path)
-        if expected not in (None, fingerprint):
-            raise ModelError(
-                f"adapter {name!r} ({path}) was made for another base than model {model_path!r}: weights"
-                f" {str(expected)[:12]} against {fingerprint[:12]}; use the base it was trained on"
-            )
-    else:
-        base = config.base_model_name_or_path
-        if base and not is_folder_name(base) and base.lower() != model_path.lower():
-            raise ModelError(
-                f"adapter {name!r} ({path}) was made for base model {base!r}, not for {model_path!r};"
-                " use the base it was trained on"
-            )
     for key, weight in weights.items():
         problem = _misfit(key, tuple(weight.shape), shapes)
         if problem:
@@ -223,6 +225,41 @@ def check_adapter(
                 f"adapter {name!r} ({path}) does not fit model {model_path!r}: {problem};"
                 " use the base it was trained on"
             )
+
+
+def check_base(name: str, path: str, model_path: str, fingerprint: str | None) -> None:
+    """Refuse an adapter that names another base model.
+
+    The base that the adapter names is compared where that says something: two hub names, or two local folders (by
+    their weights). A file ``base_fingerprint.txt`` in the adapter's folder is compared too, if both have one.
+
+    Args:
+        name: of the adapter, for messages.
+        path: its folder or hub name.
+        model_path: folder or hub name of the model.
+        fingerprint: of the model's weights, if it is a folder.
+
+    Raises:
+        ModelError: if it does not belong, or cannot be read.
+    """
+    from peft import PeftConfig
+
+    try:
+        base = PeftConfig.from_pretrained(path).base_model_name_or_path
+    except Exception as error:
+        raise _cannot_load(f"adapter {name!r}", path, error) from error
+    if fingerprint is not None:
+        expected = _fingerprint_of_base(Path(path), base)
+        if expected not in (None, fingerprint):
+            raise ModelError(
+                f"adapter {name!r} ({path}) was made for another base than model {model_path!r}: weights"
+                f" {str(expected)[:12]} against {fingerprint[:12]}; use the base it was trained on"
+            )
+    elif base and not is_folder_name(base) and base.lower() != model_path.lower():
+        raise ModelError(
+            f"adapter {name!r} ({path}) was made for base model {base!r}, not for {model_path!r};"
+            " use the base it was trained on"
+        )
 
 
 def _misfit(key: str, shape: tuple[int, ...], shapes: Mapping[str, tuple[int, ...]]) -> str:

@@ -33,6 +33,7 @@ from agents.models.loading import (
     weights_fingerprint,
 )
 from agents.models.protocol import Finish, Generation, GenerationRequest, Message, Score, ScoringRequest
+from agents.models.rendering import dialogue_ids, text_ids
 from agents.models.sampling import Ending, RequestSampler
 from agents.models.scoring import (
     Prompt,
@@ -77,6 +78,8 @@ class TransformersModel:
         self._tokenizer = load_tokenizer(config, self._path)
         self._base = load_base(config, self._path, choose_dtype(config.dtype, self._device), self._device)
         self._model: Any = self._base
+        if config.device_map is not None:  # tokens go where the first layer is
+            self._device = self._base.get_input_embeddings().weight.device
         self._fingerprint = weights_fingerprint(Path(self._path)) if Path(self._path).is_dir() else None
         name = name or (config.path if self._fingerprint is None else Path(self._path).name)
         self.name = f"{name}@{self._fingerprint[:12]}" if self._fingerprint else name
@@ -144,7 +147,9 @@ class TransformersModel:
         else:
             self._model = PeftModel.from_pretrained(self._base, path, adapter_name=inner, **settings)
         # Adapters are saved in any format; computing in the base's own saves casts at every layer.
-        self._model.to(device=self._device, dtype=self._base.dtype).eval().requires_grad_(False)
+        # The layers of a spread model stay where they are; PEFT has put the adapter's beside them.
+        device = self._device if self._config.device_map is None else None
+        self._model.to(device=device, dtype=self._base.dtype).eval().requires_grad_(False)
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Generation]:
         """Write one reply a request.
@@ -182,11 +187,9 @@ class TransformersModel:
         """
         prompts = []
         for place, request in enumerate(requests):
-            text_ids = self._tokenizer(request.text, add_special_tokens=False)["input_ids"]
-            if not text_ids:
-                raise ModelError(f"request {place}: text {request.text!r} has no tokens; score another")
+            text = text_ids(self._tokenizer, request.text, place)
             ids = self._render(request.messages, place)
-            prompts.append(Prompt(place, ids, request.adapter, tuple(text_ids)))
+            prompts.append(Prompt(place, ids, request.adapter, tuple(text)))
         self._check(prompts, room=0)
         longest = max((len(prompt.text_ids) for prompt in prompts), default=0) + 1
         vocabulary = int(self._base.get_output_embeddings().weight.shape[0])
@@ -202,22 +205,8 @@ class TransformersModel:
         return [results[place] for place in range(len(requests))]
 
     def _render(self, messages: tuple[Message, ...], place: int) -> list[int]:
-        turns = [{"role": message.role, "content": message.content} for message in messages]
-        try:
-            rendered = self._tokenizer.apply_chat_template(
-                turns,
-                tokenize=False,
-                add_generation_prompt=True,
-                **self._config.chat_template_options,
-            )
-        except Exception as error:
-            # A template may refuse a dialogue, say one with a system turn, with an error of its own.
-            raise ModelError(
-                f"request {place}: the chat template of {self._config.path!r} refuses the dialogue ({error});"
-                " use a model whose template takes system and user turns"
-            ) from error
-        ids: list[int] = self._tokenizer(rendered, add_special_tokens=False)["input_ids"]
-        return ids
+        options = self._config.chat_template_options
+        return dialogue_ids(self._tokenizer, messages, options, place, self._config.path)
 
     def _check(self, prompts: Sequence[Prompt], room: int) -> None:
         for prompt in prompts:
