@@ -15,7 +15,6 @@ from agents.models.config import (
     BundledConfig,
     ModelConfig,
     OpenAIConfig,
-    TransformersConfig,
     load_model,
     parse_model_argument,
 )
@@ -65,7 +64,7 @@ class PartsConfig(BaseModel):
         """For people."""
         if isinstance(self.model, BundledConfig):
             return "the bundled model"
-        return self.model.path if isinstance(self.model, TransformersConfig) else self.model.model
+        return self.model.model if isinstance(self.model, OpenAIConfig) else self.model.path
 
     @property
     def adapter_name(self) -> str:
