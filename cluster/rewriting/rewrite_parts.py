@@ -15,6 +15,8 @@ from agents.models.config import (
     BundledConfig,
     ModelConfig,
     OpenAIConfig,
+    TransformersConfig,
+    VLLMConfig,
     load_model,
     parse_model_argument,
 )
@@ -99,6 +101,7 @@ class PartsConfig(BaseModel):
         name = None if path is None else ADAPTER
         if isinstance(self.model, OpenAIConfig):
             return self.model.model_copy(update={"adapters": self.model.adapters | adapters}), name
+        base: TransformersConfig | VLLMConfig
         if isinstance(self.model, BundledConfig):
             from agents.bundled import bundled_transformers_config
 
