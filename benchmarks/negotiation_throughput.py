@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from agents.models.config import BundledConfig, OpenAIConfig, TransformersConfig, parse_model_argument
+from agents.models.config import BundledConfig, TransformersConfig, parse_model_argument
 
 CULTURES = ("english-speaking", "confucian")
 
@@ -274,7 +274,7 @@ def measure(model: str, topics: int, slow_topics: int, seed: int) -> dict[str, A
 
     os.environ.update(QUIET_THREADS)  # as the run's actors have them; read when torch is imported
     parsed = parse_model_argument(model)
-    if isinstance(parsed, OpenAIConfig):
+    if not isinstance(parsed, BundledConfig | TransformersConfig):
         raise SystemExit(
             "the raw measurement needs a model in this process; give bundled, a folder or a hub name"
         )
