@@ -36,6 +36,22 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Portrait:
+    """What surveys found about a culture's people as a whole, as a prompt shows it.
+
+    Attributes:
+        values: Schwartz's ten with their scores, the most important first: means centred within person, in points of the
+            six-point scale; higher is more important.
+        secular_rational: place on the culture map, higher is more secular; None if unknown.
+        self_expression: the other axis, higher is more self-expressive; None if unknown.
+    """
+
+    values: tuple[tuple[str, float], ...] = ()
+    secular_rational: float | None = None
+    self_expression: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Culture:
     """One culture: who a cultural agent speaks for.
 
@@ -48,6 +64,7 @@ class Culture:
         profile: what its people value, or None where no survey has been read. The eight regions that ship have theirs from
             ``agents/data/profiles.json``; for all of a culture's figures see ``agents.survey.shipped``.
         evidence: its people's answers on the items nearest to the question at hand (``agents.grounding``); used in prompts.
+        portrait: its people's values and place on the map, where its agent is shown them (``agents.grounding``); used in prompts.
     """
 
     id: str
@@ -57,6 +74,7 @@ class Culture:
     survey_codes: tuple[int, ...] = ()
     profile: ValueProfile | None = None
     evidence: tuple[Evidence, ...] = ()
+    portrait: Portrait | None = None
 
 
 class _CultureEntry(BaseModel):

@@ -1,4 +1,7 @@
-"""Agents speak from what their people answered: the survey items nearest to a question, with the shares of each answer."""
+"""Agents speak from what surveys found of their people: values, place on the map, answers on the items nearest to a question.
+
+Values come with the package for the eight regions. Answers come with a file of profiles of the user's own.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from agents.cultures import Culture, Evidence
+from agents.cultures import Culture, Evidence, Portrait
 from agents.prompts import shown_percentages
 from agents.survey.codebook import Item, load_items
 from agents.survey.profile import AnswerShares, CultureProfile, load_profiles
+from agents.survey.shipped import shipped_profiles
 from negotiation.errors import CultureError
 
 LISTED_OPTIONS = 5
@@ -23,7 +27,7 @@ LISTED_OPTIONS = 5
 
 
 class GroundingConfig(BaseModel):
-    """Whose answers agents are shown."""
+    """What agents are shown of their people."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,6 +36,11 @@ class GroundingConfig(BaseModel):
     )
     items: int = Field(
         default=5, ge=1, le=50, description="survey items shown, those nearest to the question in meaning"
+    )
+    values: bool | None = Field(
+        default=None,
+        description="whether agents are shown what their people value, and where they stand on the cultural map; none: yes,"
+        " but not to the bundled model, which was not trained on it",
     )
 
 
@@ -45,55 +54,53 @@ class TextEmbedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """The answers of several cultures' people, ready to be put to prompts.
+    """What surveys found of several cultures' people, ready to be put to prompts.
 
     Attributes:
-        profiles: by culture id; cultures without answers may be absent.
+        profiles: whose answers are shown, by culture id.
+        portraits: what is shown of a people as a whole, by culture id.
         items: of the codebook.
         count: items shown.
-        source: file name and fingerprint of the profiles, for records.
+        source: file name and fingerprint of the profiles with answers, for records; empty if there are none.
     """
 
     profiles: Mapping[str, CultureProfile]
+    portraits: Mapping[str, Portrait]
     items: tuple[Item, ...]
     count: int
     source: str
 
     @classmethod
-    def load(cls, config: GroundingConfig, cultures: Sequence[str]) -> Grounding | None:
-        """Read the profiles that a run names; None if it names none.
+    def load(cls, config: GroundingConfig, cultures: Sequence[str], *, bundled: bool) -> Grounding | None:
+        """Read what a run's agents are shown; None if that is nothing.
+
+        Args:
+            config: what is asked for.
+            cultures: of the run.
+            bundled: whether the agents are the bundled model.
 
         Raises:
             CultureError: if the file cannot be read, lacks a culture of the run or has no answers for one, or an answer is
                 to an item that the codebook does not have in that form.
         """
-        if config.profiles is None:
+        own: Mapping[str, CultureProfile] = {}
+        source = ""
+        if config.profiles is not None:
+            own, source = _with_answers(Path(config.profiles), cultures)
+        shown = config.values if config.values is not None else not bundled
+        portraits = _portraits(own, cultures) if shown else {}
+        if not own and not portraits:
             return None
-        profiles = load_profiles(Path(config.profiles))
-        for culture in cultures:
-            if culture not in profiles or not profiles[culture].answers:
-                known = ", ".join(name for name, profile in profiles.items() if profile.answers) or "nobody"
-                raise CultureError(
-                    f"profiles {config.profiles}: no answers of {culture!r}; it has those of {known}"
-                )
-        items = {item.id: item for item in load_items()}
-        for culture in cultures:
-            for name, answers in profiles[culture].answers.items():
-                if name not in items or len(items[name].options) != len(answers.shares):
-                    raise CultureError(
-                        f"profiles {config.profiles}: {culture!r} has {len(answers.shares)} shares for item {name!r},"
-                        " which the codebook does not have so; make the profiles anew from the survey file"
-                    )
-        digest = hashlib.sha256(Path(config.profiles).read_bytes()).hexdigest()[:12]
-        source = f"{Path(config.profiles).name}@{digest}"
-        chosen = {culture: profiles[culture] for culture in cultures}
-        return cls(chosen, tuple(items.values()), config.items, source)
+        return cls(own, portraits, load_items(), config.items, source)
 
     async def ground(self, cultures: Sequence[Culture], topic: str, embedder: TextEmbedder) -> list[Culture]:
-        """The cultures with their people's answers on the items nearest to the topic.
+        """The cultures with what their people value, and their answers on the items nearest to the topic.
 
         Each culture is shown the nearest items among those that its own people were asked.
         """
+        cultures = [replace(culture, portrait=self.portraits.get(culture.id)) for culture in cultures]
+        if not self.profiles:
+            return cultures
         vectors = await embedder.embed([topic, *(item.question for item in self.items)])
         likeness = vectors[1:] @ vectors[0]
         return [
@@ -104,9 +111,14 @@ class Grounding:
         ]
 
     def provenance(self, cultures: Sequence[Culture]) -> dict[str, str]:
-        """What a record says of the answers that its agents were shown."""
+        """What a record says of what its agents were shown."""
         shown = {f"evidence:{c.id}": " ".join(e.item for e in c.evidence) for c in cultures if c.evidence}
-        return {"profiles": self.source, **shown}
+        told = " ".join(culture.id for culture in cultures if culture.portrait is not None)
+        return (
+            ({"profiles": self.source} if self.source else {})
+            | shown
+            | ({"value_scores": told} if told else {})
+        )
 
     def _evidence(self, profile: CultureProfile, likeness: NDArray[np.float64]) -> tuple[Evidence, ...]:
         order = np.argsort(-likeness, kind="stable")
@@ -115,6 +127,50 @@ class Grounding:
             Evidence(item.id, item.question, shares_in_words(item, profile.answers[item.id]))
             for item in asked
         )
+
+
+def portrait(profile: CultureProfile) -> Portrait | None:
+    """A profile's values, the most important first, and its place on the map; None if it has neither.
+
+    >>> found = portrait(shipped_profiles()["protestant-europe"])
+    >>> found.values[0][0], found.self_expression > 0
+    ('Benevolence', True)
+    """
+    if not (profile.schwartz or profile.culture_map):
+        return None
+    scores = sorted(((name, figure.value) for name, figure in profile.schwartz.items()), key=lambda p: -p[1])
+    place = {axis: figure.value for axis, figure in profile.culture_map.items()}
+    return Portrait(tuple(scores), place.get("secular_rational"), place.get("self_expression"))
+
+
+def _portraits(own: Mapping[str, CultureProfile], cultures: Sequence[str]) -> dict[str, Portrait]:
+    """By the run's own profiles, or where these have none by the shipped ones; cultures that nobody knows are left out."""
+    shipped = shipped_profiles()
+    found = {
+        name: (portrait(own[name]) if name in own else None)
+        or (portrait(shipped[name]) if name in shipped else None)
+        for name in cultures
+    }
+    return {name: shown for name, shown in found.items() if shown is not None}
+
+
+def _with_answers(path: Path, cultures: Sequence[str]) -> tuple[dict[str, CultureProfile], str]:
+    """The profiles of a file, checked, and its name with a fingerprint; errors as in ``Grounding.load``."""
+    profiles = load_profiles(path)
+    for culture in cultures:
+        if culture not in profiles or not profiles[culture].answers:
+            known = ", ".join(name for name, profile in profiles.items() if profile.answers) or "nobody"
+            raise CultureError(f"profiles {path}: no answers of {culture!r}; it has those of {known}")
+    items = {item.id: item for item in load_items()}
+    for culture in cultures:
+        for name, answers in profiles[culture].answers.items():
+            if name not in items or len(items[name].options) != len(answers.shares):
+                raise CultureError(
+                    f"profiles {path}: {culture!r} has {len(answers.shares)} shares for item {name!r},"
+                    " which the codebook does not have so; make the profiles anew from the survey file"
+                )
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return {culture: profiles[culture] for culture in cultures}, f"{path.name}@{digest}"
 
 
 def shares_in_words(item: Item, answers: AnswerShares) -> str:

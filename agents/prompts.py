@@ -24,7 +24,7 @@ from agents.models.protocol import Message
 from negotiation.errors import ConfigurationError, GameError
 
 if TYPE_CHECKING:
-    from agents.cultures import Culture
+    from agents.cultures import Culture, Portrait
 
 CandidateKind = Literal["adversarial", "complementary", "innovative"]
 """The three kinds of candidate guideline (NCN section 3.3)."""
@@ -37,6 +37,8 @@ SHOWN_FROM = 0.005
 
 TEMPLATE_FIELDS: dict[str, frozenset[str]] = {
     "system": frozenset({"culture", "description"}),
+    "survey_values": frozenset({"values"}),
+    "survey_map": frozenset({"secular_rational", "self_expression"}),
     "survey": frozenset({"answers"}),
     "survey_answer": frozenset({"question", "shares"}),
     "position": frozenset({"topic", "max_words"}),
@@ -51,6 +53,9 @@ TEMPLATE_FIELDS: dict[str, frozenset[str]] = {
     "reply": frozenset({"content", "reason", "description"}),
 }
 """What each template is given; it must use exactly these."""
+
+MAY_BE_LEFT_OUT = ("survey_values", "survey_map")
+"""Templates of the default set that stand in for those that another set does not have."""
 
 _LINE_BREAKS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
 
@@ -107,6 +112,12 @@ class PromptSet(BaseModel):
     name: str = Field(min_length=1, description="name of the set, kept in records")
     version: int = Field(ge=1, description="raised whenever a rendering changes")
     system_template: str = Field(description="system message: who speaks")
+    survey_values_template: str = Field(
+        description="added to the system message of a culture with value scores"
+    )
+    survey_map_template: str = Field(
+        description="added after it where its place on the cultural map is known"
+    )
     survey_template: str = Field(description="added to the system message of a culture with survey answers")
     survey_answer_template: str = Field(description="one item of a survey with the shares of its answers")
     position_template: str = Field(description="asks for the opening statement")
@@ -153,14 +164,19 @@ class PromptSet(BaseModel):
             raise ConfigurationError(
                 f"prompts {source}: expected a mapping of templates, found {type(tree).__name__}"
             )
+        if source != DEFAULT_PROMPTS:
+            default = cls.load()
+            tree = {name: default._template(name) for name in MAY_BE_LEFT_OUT} | tree
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
             raise ConfigurationError(f"prompts {source}: {faults_of(error, 'templates')}") from error
 
     def speaker(self, culture: Culture) -> Message:
-        """The system message: who speaks, and what its people answered where the culture brings that."""
+        """The system message: who speaks, and what its people value and answered where the culture brings that."""
         text = self._fill("system", {"culture": culture.name, "description": culture.description})
+        if culture.portrait is not None:
+            text += self._portrait(culture.portrait)
         if culture.evidence:
             lines = [
                 self._fill("survey_answer", {"question": evidence.question, "shares": evidence.shares})
@@ -256,6 +272,20 @@ class PromptSet(BaseModel):
         """A guideline as the model is to write it; ``agents.parsing.parse_guideline`` reads it back."""
         return self._fill("reply", {"content": content, "reason": reason, "description": description})
 
+    def _portrait(self, portrait: Portrait) -> str:
+        """What surveys found of a people as a whole, a line each; numbers with their sign, to a tenth."""
+        lines = ""
+        if portrait.values:
+            scores = ", ".join(f"{name} {_signed(score)}" for name, score in portrait.values)
+            lines += "\n" + self._fill("survey_values", {"values": scores})
+        if portrait.secular_rational is not None and portrait.self_expression is not None:
+            place = {
+                "secular_rational": _signed(portrait.secular_rational),
+                "self_expression": _signed(portrait.self_expression),
+            }
+            lines += "\n" + self._fill("survey_map", place)
+        return lines
+
     def _template(self, name: str) -> str:
         text: str = getattr(self, f"{name}_template")
         return text
@@ -290,6 +320,15 @@ class PromptSet(BaseModel):
             self._fill("opponent", {"culture": name}, {"guidelines": self._guidelines(pool)})
             for name, pool in opponents
         )
+
+
+def _signed(number: float) -> str:
+    """A number to a tenth with its sign; what rounds to nothing has no sign of its own.
+
+    >>> _signed(-0.04), _signed(-0.25), _signed(1.06)
+    ('+0.0', '-0.2', '+1.1')
+    """
+    return f"{round(number, 1) + 0.0:+.1f}"
 
 
 def fill_template(template: str, values: Mapping[str, str]) -> str:

@@ -7,11 +7,15 @@ from typing import Any
 
 from negotiation.errors import ConfigurationError
 
-SEVERAL_VALUES = frozenset({"--cultures", "--countries", "--items", "--vsm-constants", "--weights"})
+SEVERAL_VALUES = frozenset(
+    {"--cultures", "--countries", "--items", "--seeds", "--vsm-constants", "--weights"}
+)
 """Flags that take every word up to the next flag; the others are repeated."""
 
 _FIELD_OF_FLAG = {
     "cultures": ("cultures",),
+    "pairs": ("pairs",),
+    "seeds": ("seeds",),
     "method": ("methods",),
     "model": ("model",),
     "embedder": ("embedder",),

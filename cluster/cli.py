@@ -93,6 +93,7 @@ def _root(version: flags.Version = False) -> None:
 def _negotiate(
     context: typer.Context,
     cultures: flags.Cultures = None,
+    pairs: flags.Pairs = None,
     topic: flags.TopicTexts = None,
     topics: flags.TopicsFile = None,
     method: flags.Methods = None,
@@ -101,6 +102,7 @@ def _negotiate(
     embedder: flags.Embedder = None,
     profiles: flags.ShownProfiles = None,
     seed: flags.Seed = None,
+    seeds: flags.Seeds = None,
     solver: flags.Solver = None,
     alpha: flags.Alpha = None,
     beta: flags.Beta = None,

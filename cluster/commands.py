@@ -11,7 +11,7 @@ from typing import Any
 
 from cluster.config import RunConfig, load_config
 from cluster.console import FAILED, INTERRUPTED, OK, Output
-from cluster.plan import estimate_calls, make_plan
+from cluster.plan import Estimate, estimate_calls, plan_of
 from cluster.runfolder import check_version, read_settings
 from negotiation.errors import RunError
 
@@ -44,7 +44,7 @@ def negotiate(flags: Mapping[str, Any], way: Way, output: Output) -> int:
     """Run a plan, print what came of it, and return the exit status."""
     base = read_settings(_existing(flags["out"])) if way.resume and "out" in flags else None
     config = load_config(flags, way.config, base=base)
-    make_plan(config.cultures, config.plan_topics(), config.seed)
+    plan_of(config)
     path = run_path(config, way.resume)
     if way.dry_run:
         return _tell_plan(config, path, output)
@@ -128,11 +128,21 @@ def _status(interrupted: bool, fault: bool) -> int:
 
 
 def _tell_plan(config: RunConfig, path: Path, output: Output) -> int:
-    plan = make_plan(config.cultures, config.plan_topics(), config.seed)
-    calls = estimate_calls(len(plan), len(config.cultures), config.game, config.methods, config.baselines)
+    plan = plan_of(config)
+    each = len(plan) // len(plan.tables)
+    bounds = [
+        estimate_calls(each, len(players), config.game, config.methods, config.baselines)
+        for players in plan.tables
+    ]
+    calls = Estimate(sum(one.least for one in bounds), sum(one.most for one in bounds))
+    several = len(plan.tables) > 1
     tree: dict[str, Any] = {
         "run": str(path),
-        "negotiations": [{"id": planned.id, "topic": planned.topic.id} for planned in plan],
+        "negotiations": [
+            {"id": planned.id, "topic": planned.topic.id}
+            | ({"players": list(planned.players), "seed": planned.seed} if several else {})
+            for planned in plan
+        ],
         "methods": list(config.methods),
         "model_calls": asdict(calls),
         "config": config.tree(),
@@ -151,7 +161,8 @@ def _tell_plan(config: RunConfig, path: Path, output: Output) -> int:
         highlight=False,
     )
     for planned in plan:
-        say(f"  {planned.id}: {planned.topic.text}", soft_wrap=True, highlight=False, markup=False)
+        who = f" ({', '.join(planned.players)})" if several else ""
+        say(f"  {planned.id}: {planned.topic.text}{who}", soft_wrap=True, highlight=False, markup=False)
     say(
         f"{calls.least:,} to {calls.most:,} model calls (after one round each, or at the round limit),"
         f" in batches of up to {config.concurrency} negotiations\n",

@@ -6,17 +6,19 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from agents.asking import SpeakingConfig
 from agents.baselines.config import BaselinesConfig
-from agents.cultures import check_cultures, get_culture
+from agents.cultures import check_cultures, get_culture, load_cultures
 from agents.grounding import GroundingConfig
 from agents.models.config import BundledConfig, ModelConfig, parse_model_argument
 from agents.topics import EXAMPLE_TOPICS, load_topics, topic_from_text
+from cluster.resources import ResourcesConfig as ResourcesConfig
 from cluster.runfolder import BASELINE_SETTINGS, FREE_ON_RESUME
 from cluster.settings import merge, read_environment, read_yaml, validate
 from negotiation.config import GameConfig
@@ -29,6 +31,13 @@ ALL_METHODS = "all"
 
 EXAMPLES = "examples"
 """In place of a topics file: the topics that come with Concordat."""
+
+
+ALL_PAIRS = "all"
+"""In place of tables: one for each pair of the cultures."""
+
+SEVERAL = ("pairs", "tables", "seeds")
+"""Settings that only runs of several tables or seeds have; the others are saved and hashed without them."""
 
 
 class TopicConfig(BaseModel):
@@ -45,54 +54,22 @@ class TopicConfig(BaseModel):
         return Topic(self.id, self.text, self.category)
 
 
-class ResourcesConfig(BaseModel):
-    """What actors get; says nothing about results."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    actor_cpus: float | None = Field(
-        None,
-        gt=0,
-        le=1024,
-        description="CPUs of an actor; none: an equal part of what the cluster has, at most 1",
-    )
-    actor_gpus: float | None = Field(
-        None,
-        ge=0,
-        le=64,
-        description="GPUs of a culture's actor; none: an equal part of what there is, 0 without GPU",
-    )
-    threads: int = Field(
-        1, ge=1, le=256, description="threads that a model's arithmetic uses, in an actor and with --serial"
-    )
-    embedders: int = Field(
-        2,
-        ge=1,
-        le=64,
-        description="embedder actors; they share a batch's texts, each text is embedded by itself",
-    )
-    cluster_cpus: int | None = Field(
-        None, ge=1, description="CPUs of a local Ray cluster; none: those of the machine"
-    )
-    object_store_bytes: int = Field(
-        150_000_000,
-        ge=80_000_000,
-        description="object store of a local Ray cluster, bytes; batches of text are small",
-    )
-    start_timeout_s: float = Field(
-        600.0, gt=0, description="how long actors may take to load their models, seconds"
-    )
-    restarts: int = Field(
-        3, ge=0, description="how often a dead actor is started again, and its batch repeated"
-    )
-
-
 class RunConfig(BaseModel):
     """Everything that a run of negotiations depends on."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     cultures: tuple[str, ...] = Field(description="who negotiates: two or more culture ids, in player order")
+    pairs: Literal["all"] | None = Field(
+        None,
+        description="'all': a table for each pair of the cultures, and of all cultures if none are named; none: one table of"
+        " all of them",
+    )
+    tables: tuple[tuple[str, ...], ...] | None = Field(
+        None,
+        min_length=1,
+        description="several tables, each a list of culture ids in player order or a text A+B; in place of cultures and pairs",
+    )
     topics: tuple[TopicConfig, ...] = Field(
         description="what about: a list, a file (YAML, JSONL, CSV), or 'examples'", min_length=1
     )
@@ -127,11 +104,41 @@ class RunConfig(BaseModel):
     )
     speaking: SpeakingConfig = Field(SpeakingConfig(), description="sampling, lengths, retries")
     seed: int = Field(0, ge=0, lt=2**63, description="same seed, same negotiations")
+    seeds: tuple[int, ...] | None = Field(
+        None,
+        min_length=1,
+        description="several seeds, all of them for every table and topic; in place of seed",
+    )
     concurrency: int = Field(
         32, ge=1, le=10_000, description="negotiations at once; their model calls share batches"
     )
     resources: ResourcesConfig = Field(ResourcesConfig(), description="what actors get")
     out: str | None = Field(None, description="the run folder; none: runs/<date>-<hash>")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spell_tables(cls, tree: Any) -> Any:
+        return _with_tables(tree) if isinstance(tree, dict) else tree
+
+    @field_validator("seeds", mode="after")
+    @classmethod
+    def _different_seeds(cls, seeds: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        for seed in seeds or ():
+            if not 0 <= seed < 2**63:
+                raise ValueError(f"seed {seed} must be from 0 to 2^63 - 1")
+        if seeds is not None and len(set(seeds)) < len(seeds):
+            raise ValueError("a seed is given twice; name each once")
+        return seeds
+
+    @field_validator("tables", mode="after")
+    @classmethod
+    def _known_tables(cls, tables: tuple[tuple[str, ...], ...] | None) -> tuple[tuple[str, ...], ...] | None:
+        if tables is None:
+            return None
+        known = tuple(tuple(culture.id for culture in check_cultures(table)) for table in tables)
+        if len(set(known)) < len(known):
+            raise ValueError("a table is given twice; name each once")
+        return known
 
     @field_validator("cultures", mode="after")
     @classmethod
@@ -173,15 +180,56 @@ class RunConfig(BaseModel):
         """The questions, checked."""
         return tuple(topic.topic() for topic in self.topics)
 
+    def plan_tables(self) -> tuple[tuple[str, ...], ...]:
+        """(T,) who sits at each table, in player order."""
+        if self.tables is not None:
+            return self.tables
+        return tuple(combinations(self.cultures, 2)) if self.pairs == ALL_PAIRS else (self.cultures,)
+
+    def plan_seeds(self) -> tuple[int, ...]:
+        """(S,) the seeds."""
+        return (self.seed,) if self.seeds is None else self.seeds
+
     def tree(self) -> dict[str, Any]:
-        """The whole configuration as plain JSON values."""
-        return self.model_dump(mode="json")
+        """The whole configuration as plain JSON values; a run of one table and one seed does not speak of several."""
+        tree = self.model_dump(mode="json")
+        return {key: value for key, value in tree.items() if key not in SEVERAL or value is not None}
 
     def short_hash(self) -> str:
         """Six hex digits of what determines the results."""
         unused = BASELINE_SETTINGS if self.methods == ("psro",) else frozenset()
         tree = {key: value for key, value in self.tree().items() if key not in FREE_ON_RESUME | unused}
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:6]
+
+
+def _with_tables(tree: dict[str, Any]) -> dict[str, Any]:
+    """Settings with tables and cultures spelled out; one table or seed in a list is that table or seed."""
+    tree = dict(tree)
+    tables = tree.get("tables")
+    if isinstance(tables, str):
+        tables = [tables]
+    if isinstance(tables, (list, tuple)):
+        tables = [table.split("+") if isinstance(table, str) else list(table) for table in tables]
+        cultures = list(dict.fromkeys(get_culture(name).id for table in tables for name in table))
+        given = tree.get("cultures")
+        if tree.get("pairs") is not None:
+            raise ConfigurationError("pairs and tables are both given; name tables, or take all pairs")
+        if given is not None and [get_culture(name).id for name in given] != cultures:
+            raise ConfigurationError(
+                "cultures and tables are both given; tables say which cultures negotiate"
+            )
+        tree |= {"tables": tables if len(tables) != 1 else None, "cultures": cultures}
+        if len(tables) == 1:
+            tree["cultures"] = tables[0]
+    elif tree.get("pairs") == ALL_PAIRS:
+        cultures = tree.get("cultures") or [culture.id for culture in load_cultures()]
+        tree |= {"cultures": cultures, "pairs": None if len(cultures) == 2 else ALL_PAIRS}
+    seeds = tree.get("seeds")
+    if isinstance(seeds, (int, str)):
+        seeds = tree["seeds"] = [seeds]
+    if isinstance(seeds, (list, tuple)) and len(seeds) == 1:
+        tree |= {"seed": seeds[0], "seeds": None}
+    return tree
 
 
 def _topic_of_text(text: str) -> TopicConfig:
@@ -214,9 +262,9 @@ def load_config(
     tree: dict[str, Any] = {}
     for layer in sources.values():
         tree = merge(tree, _whole(layer))
-    if "cultures" not in tree:
+    if not any(tree.get(name) for name in ("cultures", "tables", "pairs")):
         raise ConfigurationError(
-            "no cultures; give --cultures A B, e.g. --cultures english-speaking confucian"
+            "no cultures; give --cultures A B, e.g. --cultures english-speaking confucian, or --pairs all"
         )
     if "topics" not in tree:
         raise ConfigurationError("no topics; give --topic TEXT, --topics FILE, or --topics examples")

@@ -13,7 +13,7 @@ import logging
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -68,7 +68,7 @@ class Engine:
     """
 
     config: RunConfig
-    plan: tuple[PlannedNegotiation, ...]
+    plan: Sequence[PlannedNegotiation]
     folder: RunFolder
     view: View
     meters: Meters = field(default_factory=NoMeters)

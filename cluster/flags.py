@@ -71,6 +71,24 @@ Embedder = Annotated[
         "--embedder", metavar="NAME", help="Sentence embedder (default minilm).", rich_help_panel=_MODEL
     ),
 ]
+Pairs = Annotated[
+    str | None,
+    typer.Option(
+        "--pairs",
+        metavar="all",
+        help="'all': a table for each pair of the cultures, and of all eight if none are named.",
+        rich_help_panel=_QUESTIONS,
+    ),
+]
+Seeds = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--seeds",
+        metavar="N [N ...]",
+        help="Several seeds, each for every table and question; in place of --seed.",
+        rich_help_panel=_GAME,
+    ),
+]
 Seed = Annotated[
     int | None,
     typer.Option("--seed", help="Same seed, same negotiations (default 0).", rich_help_panel=_GAME),

@@ -12,7 +12,7 @@ from cluster.backends import RunBackend, SerialBackend
 from cluster.config import RunConfig
 from cluster.engine import Engine
 from cluster.metrics import Meters, NoMeters
-from cluster.plan import make_plan
+from cluster.plan import plan_of
 from cluster.progress import View
 from cluster.runfolder import RunFolder
 from cluster.summary import RunSummary
@@ -29,8 +29,8 @@ def execute(config: RunConfig, path: Path, way: Way, view: View) -> RunSummary:
         ModelError: if a model cannot be loaded as configured; a new run folder is then taken away again.
         CultureError: if the profiles that agents are to speak from lack a culture's answers.
     """
-    plan = make_plan(config.cultures, config.plan_topics(), config.seed)
-    grounding = Grounding.load(config.grounding, config.cultures)
+    plan = plan_of(config)
+    grounding = Grounding.load(config.grounding, config.cultures, bundled=config.model.kind == "bundled")
     with RunFolder(path, config.tree(), resume=way.resume) as folder:
         engine = Engine(config, plan, folder, view, grounding=grounding)
         if engine.pending:

@@ -136,9 +136,7 @@ class Table:
 
     async def open(self, seats: Seats) -> Openings:
         """First statements and guidelines, for all methods."""
-        return await open_table(
-            self.planned.topic, self.planned.players, seats.agents, self.setting.config.seed
-        )
+        return await open_table(self.planned.topic, self.planned.players, seats.agents, self.planned.seed)
 
     async def negotiate(
         self,
@@ -157,7 +155,7 @@ class Table:
                 seats.agents,
                 embedder,
                 config.game,
-                seed=config.seed,
+                seed=self.planned.seed,
                 provenance=self.provenance,
                 listener=listener,
                 openings=openings,
@@ -167,7 +165,7 @@ class Table:
             seats.agents,
             openings,
             embedder,
-            config.seed,
+            self.planned.seed,
             self.setting.baseline_prompts,
             self.provenance,
         )

@@ -11,9 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from agents.cultures import get_culture
-from agents.grounding import Grounding, GroundingConfig, shares_in_words
+from agents.grounding import Grounding, GroundingConfig, portrait, shares_in_words
 from agents.survey.codebook import get_item
-from agents.survey.profile import AnswerShares, CultureProfile, save_profiles
+from agents.survey.profile import MAP_AXES, AnswerShares, CultureProfile, Figure, save_profiles
+from agents.survey.shipped import shipped_profiles
+from agents.values import SCHWARTZ_VALUES
 from negotiation.errors import CultureError
 
 CULTURES = ("confucian", "latin-america")
@@ -52,7 +54,7 @@ def profiles(tmp_path: Path) -> Path:
 
 
 def test_each_culture_is_shown_the_nearest_items_that_its_people_were_asked(profiles: Path) -> None:
-    grounding = Grounding.load(GroundingConfig(profiles=str(profiles), items=1), CULTURES)
+    grounding = Grounding.load(GroundingConfig(profiles=str(profiles), items=1), CULTURES, bundled=True)
     assert grounding is not None
     topic = get_item("confidence-united-nations").question  # as near as can be
     cultures = [get_culture(name) for name in CULTURES]
@@ -67,8 +69,59 @@ def test_each_culture_is_shown_the_nearest_items_that_its_people_were_asked(prof
     assert found["profiles"].startswith("profiles.json@")
 
 
-def test_without_profiles_nothing_is_shown() -> None:
-    assert Grounding.load(GroundingConfig(), CULTURES) is None
+def shown_to(config: GroundingConfig, *, bundled: bool) -> Grounding:
+    grounding = Grounding.load(config, CULTURES, bundled=bundled)
+    assert grounding is not None
+    return grounding
+
+
+def test_the_default_agents_are_shown_the_values_that_ship() -> None:
+    grounding = shown_to(GroundingConfig(), bundled=False)
+    cultures = asyncio.run(
+        grounding.ground([get_culture(name) for name in CULTURES], "Any question?", Alphabet())
+    )
+    for culture in cultures:
+        assert culture.evidence == ()
+        found, published = culture.portrait, shipped_profiles()[culture.id]
+        assert found is not None
+        assert dict(found.values) == {name: figure.value for name, figure in published.schwartz.items()}
+        scores = [score for _, score in found.values]
+        assert scores == sorted(scores, reverse=True)
+        assert found.secular_rational == published.culture_map["secular_rational"].value
+        assert found.self_expression == published.culture_map["self_expression"].value
+    assert grounding.provenance(cultures) == {"value_scores": "confucian latin-america"}
+
+
+def test_the_bundled_model_is_shown_them_only_if_asked() -> None:
+    assert Grounding.load(GroundingConfig(), CULTURES, bundled=True) is None
+    assert set(shown_to(GroundingConfig(values=True), bundled=True).portraits) == set(CULTURES)
+    assert Grounding.load(GroundingConfig(values=False), CULTURES, bundled=False) is None
+
+
+def test_values_of_ones_own_go_over_those_that_ship(profiles: Path) -> None:
+    own = {
+        name: CultureProfile(
+            culture=name,
+            schwartz={
+                value: Figure(value=k / 10, source="made up") for k, value in enumerate(SCHWARTZ_VALUES)
+            },
+            answers={"trust-people": answers("trust-people", 0.62, 0.38)},
+        )
+        for name in CULTURES
+    }
+    save_profiles(own, profiles)
+    found = shown_to(GroundingConfig(profiles=str(profiles)), bundled=False).portraits["confucian"]
+    assert found.values[0] == (SCHWARTZ_VALUES[-1], 0.9)
+    assert found.secular_rational is None  # not mixed with a place from elsewhere
+
+
+def test_a_profile_of_answers_alone_has_no_portrait() -> None:
+    only = answers("trust-people", 0.62, 0.38)
+    assert portrait(CultureProfile(culture="confucian", answers={"trust-people": only})) is None
+    placed = {axis: Figure(value=k, source="made up") for k, axis in enumerate(MAP_AXES)}
+    found = portrait(CultureProfile(culture="confucian", culture_map=placed))
+    assert found is not None
+    assert (found.values, found.secular_rational, found.self_expression) == ((), 0.0, 1.0)
 
 
 def test_long_scales_are_shown_in_three_bands_in_their_order() -> None:
@@ -84,13 +137,13 @@ def test_profiles_that_lack_what_is_asked_are_told(profiles: Path, tmp_path: Pat
     with pytest.raises(
         CultureError, match="no answers of 'orthodox-europe'; it has those of confucian, latin"
     ):
-        Grounding.load(config, ("confucian", "orthodox-europe"))
+        Grounding.load(config, ("confucian", "orthodox-europe"), bundled=True)
     with pytest.raises(CultureError, match="No such file"):
-        Grounding.load(GroundingConfig(profiles=str(tmp_path / "none.json")), CULTURES)
+        Grounding.load(GroundingConfig(profiles=str(tmp_path / "none.json")), CULTURES, bundled=True)
     strange = {
         name: CultureProfile(culture=name, answers={"trust-people": answers("trust-people", 0.5, 0.3, 0.2)})
         for name in CULTURES
     }
     save_profiles(strange, profiles)
     with pytest.raises(CultureError, match="3 shares for item 'trust-people', which the codebook"):
-        Grounding.load(config, CULTURES)
+        Grounding.load(config, CULTURES, bundled=True)

@@ -11,10 +11,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.cultures import Culture, Evidence
+from agents.cultures import Culture, Evidence, Portrait
 from agents.models.protocol import Message
 from agents.prompts import (
     DEFAULT_PROMPTS,
+    MAY_BE_LEFT_OUT,
     SHOWN_FROM,
     TEMPLATE_FIELDS,
     PromptSet,
@@ -51,6 +52,30 @@ def test_a_culture_with_survey_answers_says_them() -> None:
         "- Can people be trusted? 62% yes, 38% no.\n- And {them}? 100% no."
     )
     assert user.content.startswith("Question: Why?")
+
+
+def test_a_culture_with_a_portrait_says_its_values_and_its_place() -> None:
+    known = Portrait((("Security", 0.62), ("Power", -0.04)), 1.13, -0.25)
+    system, _ = PROMPTS.position(replace(CULTURE, portrait=known), "Why?", 100)
+    added = system.content.removeprefix(SYSTEM.content).strip().splitlines()
+    assert added[0].endswith("Security +0.6, Power +0.0.")
+    assert "at +1.1 from traditional" in added[1]
+    assert "at -0.2 from survival" in added[1]
+    unplaced = PROMPTS.speaker(replace(CULTURE, portrait=Portrait(known.values)))
+    assert unplaced.content == f"{SYSTEM.content}\n{added[0]}"
+
+
+def test_a_set_of_ones_own_may_leave_the_portrait_to_the_default(tmp_path: Path) -> None:
+    tree = yaml.safe_load(DEFAULT_PROMPTS.read_text(encoding="utf-8"))
+    for name in MAY_BE_LEFT_OUT:
+        del tree[name]
+    older = tmp_path / "older.yaml"
+    older.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    assert PromptSet.load(older) == PROMPTS
+    del tree["survey"]
+    older.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="survey"):
+        PromptSet.load(older)
 
 
 def test_first_guideline_prompt() -> None:
