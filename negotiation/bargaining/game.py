@@ -2,8 +2,9 @@
 
 Chance deals each player a type. In turn t player t mod N offers one of the K guidelines; the others answer in player order,
 beginning after the proposer: accept, reject, or walk away. All accept: agreement, and a player of type z gets
-``discount**t * utility[z, offer]``. The first reject passes the turn on; after the last turn it ends the talks. Walking away, and a
-reject in the last turn, give everybody ``discount**t * walk_away[z]``. (Rubinstein 1982 in discrete form, with unanimity for N > 2.)
+``discount**t * utility[z, offer]``. The first reject passes the turn on; after the last turn it ends the talks.
+Walking away, and a reject in the last turn, give everybody ``discount**t * walk_away[z]``. (Rubinstein 1982 in discrete form,
+with unanimity for N > 2.)
 
 Importing this module registers the game; every process that plays it must import it.
 
@@ -67,8 +68,8 @@ _TYPE = pyspiel.GameType(
 class BargainingGame(pyspiel.Game):  # type: ignore[misc]  # OpenSpiel ships no types
     """The game, from which states and observers are made.
 
-    Parameters (see ``Stakes.parameters``): ``utilities``, ``priors`` and ``walk_aways`` with players apart by ``|``, types by ``/`` and
-    offers by ``;``; ``discount`` with an ``x`` behind it (as text it keeps all its digits); ``turns``.
+    Parameters (see ``Stakes.parameters``): ``utilities``, ``priors`` and ``walk_aways`` with players apart by ``|``, types by
+    ``/`` and offers by ``;``; ``discount`` with an ``x`` behind it (as text it keeps all its digits); ``turns``.
     """
 
     def __init__(self, params: dict[str, Any] | None = None) -> None:
@@ -148,7 +149,7 @@ class BargainingState(pyspiel.State):  # type: ignore[misc]  # OpenSpiel ships n
             return False
         last = self.answers[-1][-1]
         over = last == REJECT and len(self.offered) == self.stakes.turns
-        return last == WALK or over or len(self.answers[-1]) == self.stakes.players - 1 and last == ACCEPT
+        return last == WALK or over or (len(self.answers[-1]) == self.stakes.players - 1 and last == ACCEPT)
 
     def current_player(self) -> int:
         """Who moves."""
@@ -220,7 +221,8 @@ def talk(offered: tuple[int, ...], answers: tuple[tuple[int, ...], ...]) -> str:
 class BargainingObserver:
     """What a player sees, as tensor and string (OpenSpiel's ``PyObserver`` interface).
 
-    With recall: who one is, one's type, and all that was said. Without: the turn, the offer on the table and how many have accepted it.
+    With recall: who one is, one's type, and all that was said. Without: the turn, the offer on the table and how many have
+    accepted it.
     """
 
     def __init__(self, stakes: Stakes, iig_obs_type: Any, params: Any = None) -> None:

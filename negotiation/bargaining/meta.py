@@ -1,8 +1,8 @@
 """Meta-solvers: which mixture of the policies so far is to be answered next.
 
-Two players' empirical games go to the project's solvers of general-sum games. Those of three and more are no polymatrix games: here
-a pure equilibrium of greatest Nash product is taken, else regret matching; or projected replicator dynamics or a (coarse) correlated
-equilibrium of greatest total payoff (its marginals). NashConv within the empirical game is always returned.
+Two players' empirical games go to the project's solvers of general-sum games. Those of three and more are no polymatrix games:
+here a pure equilibrium of greatest Nash product is taken, else regret matching; or projected replicator dynamics or a (coarse)
+correlated equilibrium of greatest total payoff (its marginals). NashConv within the empirical game is always returned.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ def _of_tensors(tensors: Sequence[Array], config: SolverConfig) -> tuple[tuple[A
         case CorrelatedConfig():
             return _correlated(tensors, config)
     raise SolverError(
-        f"meta-solver {config.kind!r} answers games of two players; with {len(tensors)} take exact, prd, regret-matching, ce or cce"
+        f"meta-solver {config.kind!r} answers games of two players;"
+        f" with {len(tensors)} take exact, prd, regret-matching, ce or cce"
     )
 
 
@@ -102,7 +103,8 @@ def _pure(tensors: Sequence[Array]) -> tuple[Array, ...] | None:
     if not stable.any():
         return None
     place = np.unravel_index(int(np.where(stable, product, -1.0).argmax()), product.shape)
-    return tuple(np.eye(size)[k] for size, k in zip(product.shape, place, strict=True))
+    sizes: tuple[int, ...] = product.shape
+    return tuple(np.eye(size)[k] for size, k in zip(sizes, place, strict=True))
 
 
 def _regret_matching(tensors: Sequence[Array], iterations: int) -> tuple[Array, ...]:

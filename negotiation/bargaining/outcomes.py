@@ -1,7 +1,8 @@
 """What bargaining comes to, exactly: agreement, efficiency and fairness, beside the solutions and the one-shot consensus.
 
-All figures are expectations over types. Gains are over walk-away values. *Efficiency* is the expected total gain over the greatest
-feasible one; the *Nash product* that of the players' expected gains at a type profile, as a share of the Nash solution's.
+All figures are expectations over types. Gains are over walk-away values. *Efficiency* is the expected total gain over the
+greatest feasible one; the *Nash product* that of the players' expected gains at a type profile, as a share of the Nash
+solution's.
 """
 
 from __future__ import annotations

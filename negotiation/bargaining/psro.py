@@ -1,7 +1,8 @@
 """Policy-space response oracles over any OpenSpiel game of turns (Lanctot et al. 2017).
 
-An iteration solves the empirical game of the policies so far, measures the exact NashConv of the mixture in the whole game, and asks the
-oracle for a new policy a player against the others' mixtures. A policy that gains nothing is left out, as in ``negotiation.psro``.
+An iteration solves the empirical game of the policies so far, measures the exact NashConv of the mixture in the whole game, and
+asks the oracle for a new policy a player against the others' mixtures. A policy that gains nothing is left out, as in
+``negotiation.psro``.
 """
 
 from __future__ import annotations

@@ -8,8 +8,9 @@ so the feasible set is their convex hull; individually rational are the points o
                                     can get at an individually rational point
 
 For N > 2 the latter may leave gains on the table; then the others' shares are raised in turn, as long as the smallest ones are
-kept (lexicographic maximin of the relative gains: Imai 1983). Both are exact up to float64: for two players Nash's point is found in
-closed form on the edges of the frontier, for more by Newton's method on the active outcomes, with the optimality gap returned.
+kept (lexicographic maximin of the relative gains: Imai 1983). Both are exact up to float64: for two players Nash's point is
+found in closed form on the edges of the frontier, for more by Newton's method on the active outcomes, with the optimality gap
+returned.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ def nash_solution(points: Points, disagreement: NDArray[np.float64]) -> Bargain:
     lottery, gap = _nash_by_newton(gains, start)
     if gap > GAP:
         raise SolverError(
-            f"the Nash solution of {len(points)} outcomes was found up to a gap of {gap:.1e} only; merge outcomes that are nearly equal"
+            f"the Nash solution of {len(points)} outcomes was found up to a gap of {gap:.1e} only;"
+            " merge outcomes that are nearly equal"
         )
     return _bargain(lottery, gains, disagreement, gap)
 
@@ -230,8 +232,8 @@ def _lexicographic(gains: Points, kept: Points, rounds: int | None = None) -> ND
 def _nash_on_edges(gains: Points) -> NDArray[np.float64]:
     """Two players: the best point of every edge between two outcomes, in closed form, and of these the best.
 
-    On the way from a to b the product is (a_1 + t e_1)(a_2 + t e_2) with e = b - a: a parabola in t. The optimum lies on an edge of the
-    hull, and every edge of the hull is among the pairs.
+    On the way from a to b the product is (a_1 + t e_1)(a_2 + t e_2) with e = b - a: a parabola in t. The optimum lies on an
+    edge of the hull, and every edge of the hull is among the pairs.
     """
     k = len(gains)
     first, second = np.triu_indices(k, 1)
@@ -254,8 +256,8 @@ def _nash_by_newton(gains: Points, start: NDArray[np.float64]) -> tuple[NDArray[
     """Maximise the sum of log gains: sequential quadratic programming, then Newton's method on the active outcomes.
 
     Returns:
-        The lottery, and the gap: max over outcomes k of sum_i (g_ki / x_i) - N, an upper bound on how much larger the sum of logarithms
-        can be (concavity).
+        The lottery, and the gap: max over outcomes k of sum_i (g_ki / x_i) - N, an upper bound on how much larger the sum of
+        logarithms can be (concavity).
     """
     from scipy.optimize import minimize
 
@@ -281,8 +283,9 @@ def _nash_by_newton(gains: Points, start: NDArray[np.float64]) -> tuple[NDArray[
 def _gap(gains: Points, lottery: NDArray[np.float64]) -> float:
     reached = lottery @ gains
     if reached.min() <= 0:
-        return np.inf
-    return max(0.0, float((gains @ (1.0 / reached)).max()) - gains.shape[1])
+        return float("inf")
+    over: float = (gains @ (1.0 / reached)).max() - gains.shape[1]
+    return max(0.0, float(over))
 
 
 def _polish(gains: Points, lottery: NDArray[np.float64], cut: float) -> NDArray[np.float64]:
@@ -293,7 +296,8 @@ def _polish(gains: Points, lottery: NDArray[np.float64], cut: float) -> NDArray[
     for _ in range(50):
         reached = weights @ active
         if reached.min() <= 0:
-            return lottery / lottery.sum()
+            normalised: NDArray[np.float64] = lottery / lottery.sum()
+            return normalised
         curvature = (active / reached**2) @ active.T
         system = np.block(
             [[curvature, np.ones((len(support), 1))], [np.ones((1, len(support))), np.zeros((1, 1))]]

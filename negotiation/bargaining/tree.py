@@ -1,8 +1,8 @@
 """A game of turns in sequence form: enumerated once, so that payoffs, mixtures and best responses are array operations.
 
 A *sequence* of a player is an information state together with an action there. A strategy is an array (S_i,) over the player's
-sequences: the probability of the action where it stands. Its *plan* is the product along the player's own past (von Stengel 1996); a
-mixture of strategies is the mixture of their plans. This needs perfect recall.
+sequences: the probability of the action where it stands. Its *plan* is the product along the player's own past (von Stengel
+1996); a mixture of strategies is the mixture of their plans. This needs perfect recall.
 """
 
 from __future__ import annotations

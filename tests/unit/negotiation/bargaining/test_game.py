@@ -58,7 +58,8 @@ def test_information_states_are_consistent() -> None:
             known = seen.setdefault((player, name), (tensor, state.legal_actions()))
             assert known == (tensor, state.legal_actions())
             assert tensors.setdefault(tensor, name) == name  # different strings have different tensors
-            assert state.observation_string(player) and len(state.observation_tensor(player))
+            assert state.observation_string(player)
+            assert len(state.observation_tensor(player))
         for action in state.legal_actions():
             visit(state.child(action))
 

@@ -63,7 +63,7 @@ def test_the_curve_follows_openspiels_psro_v2(monkeypatch: pytest.MonkeyPatch) -
     # OpenSpiel's loop imports a linear-program solver that needs cvxpy; with a meta-solver of one's own it is never called.
     name = "open_spiel.python.algorithms.lp_solver"
     monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
-    from open_spiel.python.algorithms import policy_aggregator
+    from open_spiel.python.algorithms import expected_game_score, policy_aggregator
     from open_spiel.python.algorithms.psro_v2 import best_response_oracle, psro_v2
 
     game = pyspiel.load_game("kuhn_poker")
@@ -74,8 +74,20 @@ def test_the_curve_follows_openspiels_psro_v2(monkeypatch: pytest.MonkeyPatch) -
         joint = np.multiply.outer(weights[0], weights[1]).ravel()
         return (weights, joint) if return_joint else weights
 
+    # OpenSpiel estimates payoffs from played episodes; with exact ones both loops see the same empirical game.
+    monkeypatch.setattr(
+        psro_v2.PSROSolver,
+        "sample_episodes",
+        lambda _self, policies, _episodes: expected_game_score.policy_value(
+            game.new_initial_state(), policies
+        ),
+    )
     loop = psro_v2.PSROSolver(
-        game, best_response_oracle.BestResponseOracle(game=game), sims_per_entry=1, meta_strategy_method=theirs_solves, training_strategy_selector="probabilistic",
+        game,
+        best_response_oracle.BestResponseOracle(game=game),
+        sims_per_entry=1,
+        meta_strategy_method=theirs_solves,
+        training_strategy_selector="probabilistic",
         sample_from_marginals=True,
     )  # fmt: skip
     theirs = []
