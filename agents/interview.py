@@ -19,8 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from agents.cultures import Culture
 from agents.models.protocol import LanguageModel, Message, ScoringRequest
-from agents.prompts import PromptSet, fill_template, one_line, template_fields
+from agents.prompts import PromptSet
 from agents.survey.codebook import Item
+from agents.templates import fill_template, one_line, template_fields
 from negotiation.errors import ConfigurationError, ModelError
 
 DEFAULT_FRAMES = Path(__file__).parent / "data" / "prompts" / "interview.yaml"

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import typer
 
@@ -234,25 +234,16 @@ def _interrupt(signum: int, frame: FrameType | None) -> Any:
     raise KeyboardInterrupt
 
 
-def run_as_program(arguments: Sequence[str]) -> int:
-    """Run the command line that this process is for; returns the exit status."""
+def main() -> None:
+    """Entry point of the console script."""
     signal.signal(signal.SIGTERM, _interrupt)  # a stop request from a batch system is as good as Ctrl-C
-    return run_command(arguments)
-
-
-def leave(status: int) -> NoReturn:
-    """End this process."""
+    status = run_command(sys.argv[1:])
     if status == INTERRUPTED:
         # A thread may still compute a batch that nobody waits for; a normal exit would wait for it.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
     sys.exit(status)
-
-
-def main() -> None:
-    """Entry point of the console script."""
-    leave(run_as_program(sys.argv[1:]))
 
 
 if __name__ == "__main__":

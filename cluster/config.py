@@ -15,10 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from agents.asking import SpeakingConfig
 from agents.baselines.config import BaselinesConfig
 from agents.cultures import check_cultures, get_culture, load_cultures
-from agents.grounding import GroundingConfig
+from agents.grounding import Grounding, GroundingConfig
 from agents.models.config import BundledConfig, ModelConfig, parse_model_argument
 from agents.topics import EXAMPLE_TOPICS, load_topics, topic_from_text
-from cluster.resources import ResourcesConfig as ResourcesConfig
 from cluster.runfolder import BASELINE_SETTINGS, FREE_ON_RESUME
 from cluster.settings import merge, read_environment, read_yaml, validate
 from negotiation.config import GameConfig
@@ -52,6 +51,48 @@ class TopicConfig(BaseModel):
     def topic(self) -> Topic:
         """As the game knows it; raises ``TopicError`` if it is empty or too long."""
         return Topic(self.id, self.text, self.category)
+
+
+class ResourcesConfig(BaseModel):
+    """What actors get; says nothing about results."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    actor_cpus: float | None = Field(
+        None,
+        gt=0,
+        le=1024,
+        description="CPUs of an actor; none: an equal part of what the cluster has, at most 1",
+    )
+    actor_gpus: float | None = Field(
+        None,
+        ge=0,
+        le=64,
+        description="GPUs of a culture's actor; none: an equal part of what there is, 0 without GPU",
+    )
+    threads: int = Field(
+        1, ge=1, le=256, description="threads that a model's arithmetic uses, in an actor and with --serial"
+    )
+    embedders: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="embedder actors; they share a batch's texts, each text is embedded by itself",
+    )
+    cluster_cpus: int | None = Field(
+        None, ge=1, description="CPUs of a local Ray cluster; none: those of the machine"
+    )
+    object_store_bytes: int = Field(
+        150_000_000,
+        ge=80_000_000,
+        description="object store of a local Ray cluster, bytes; batches of text are small",
+    )
+    start_timeout_s: float = Field(
+        600.0, gt=0, description="how long actors may take to load their models, seconds"
+    )
+    restarts: int = Field(
+        3, ge=0, description="how often a dead actor is started again, and its batch repeated"
+    )
 
 
 class RunConfig(BaseModel):
@@ -189,6 +230,10 @@ class RunConfig(BaseModel):
     def plan_seeds(self) -> tuple[int, ...]:
         """(S,) the seeds."""
         return (self.seed,) if self.seeds is None else self.seeds
+
+    def grounds(self) -> Grounding | None:
+        """What its agents are shown of their people; errors as in ``Grounding.load``."""
+        return Grounding.load(self.grounding, self.cultures, bundled=isinstance(self.model, BundledConfig))
 
     def tree(self) -> dict[str, Any]:
         """The whole configuration as plain JSON values; a run of one table and one seed does not speak of several."""

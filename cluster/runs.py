@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agents.grounding import Grounding
 from cluster.backends import RunBackend, SerialBackend
 from cluster.config import RunConfig
 from cluster.engine import Engine
@@ -30,7 +29,7 @@ def execute(config: RunConfig, path: Path, way: Way, view: View) -> RunSummary:
         CultureError: if the profiles that agents are to speak from lack a culture's answers.
     """
     plan = plan_of(config)
-    grounding = Grounding.load(config.grounding, config.cultures, bundled=config.model.kind == "bundled")
+    grounding = config.grounds()
     with RunFolder(path, config.tree(), resume=way.resume) as folder:
         engine = Engine(config, plan, folder, view, grounding=grounding)
         if engine.pending:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from agents.cultures import Culture
 from agents.faults import faults_of
 from agents.models.protocol import Message
-from agents.prompts import check_template, fill_template, one_line
+from agents.templates import check_template, fill_template, one_line
 from negotiation.errors import ConfigurationError
 
 BASELINE_PROMPTS = Path(__file__).parent.parent / "data" / "prompts" / "baselines.yaml"

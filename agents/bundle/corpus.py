@@ -44,7 +44,8 @@ from numpy.typing import NDArray
 
 from agents.cultures import Culture, get_culture
 from agents.models.protocol import Message
-from agents.prompts import CandidateKind, PromptSet, WeightedGuideline, one_line
+from agents.prompts import CandidateKind, PromptSet, WeightedGuideline
+from agents.templates import one_line
 from negotiation.errors import ConfigurationError
 
 Task = Literal["position", "first_guideline", "candidate", "weights", "consensus"]

@@ -205,15 +205,10 @@ class OpenAIConfig(BaseModel):
         return url.rstrip("/")
 
 
-LocalModelConfig = BundledConfig | TransformersConfig | VLLMConfig
-"""A model that this machine computes."""
-
-AnyModelConfig = LocalModelConfig | OpenAIConfig
+AnyModelConfig = BundledConfig | TransformersConfig | VLLMConfig | OpenAIConfig
 """Any of the kinds of model, as a type of values."""
 
-ModelConfig = Annotated[
-    BundledConfig | TransformersConfig | VLLMConfig | OpenAIConfig, Field(discriminator="kind")
-]
+ModelConfig = Annotated[AnyModelConfig, Field(discriminator="kind")]
 """Any of the kinds of model; which one is told by ``kind``."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agents.models.protocol import Message
+from agents.models.rendering import rendered, token_ids
 from negotiation.errors import ModelError
 
 
@@ -34,32 +35,21 @@ class ChatTokens:
         Raises:
             ModelError: if the template refuses it.
         """
-        turns = [{"role": message.role, "content": message.content} for message in messages]
-        return self.ids(self._rendered(turns, add_generation_prompt=True))
+        return self.ids(self._rendered(messages, answer_follows=True))
 
     def ids(self, text: str) -> list[int]:
         """The tokens of a text, with nothing added."""
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
+        return token_ids(self._tokenizer, text)
 
-    def _rendered(self, turns: list[dict[str, str]], *, add_generation_prompt: bool) -> str:
-        try:
-            rendered: str = self._tokenizer.apply_chat_template(
-                turns, tokenize=False, add_generation_prompt=add_generation_prompt, **self._options
-            )
-        except Exception as error:
-            # A template may refuse a dialogue, say one with a system turn, with an error of its own.
-            raise ModelError(
-                f"the model's chat template refuses the dialogue ({error});"
-                " use a model whose template takes system and user turns"
-            ) from error
-        return rendered
+    def _rendered(self, messages: Sequence[Message], *, answer_follows: bool) -> str:
+        whose = "the model's chat template"
+        return rendered(self._tokenizer, messages, self._options, whose, answer_follows=answer_follows)
 
     def _end_of_turn(self) -> int:
         """The special token that the template puts behind an answer; the tokenizer's end token if it puts none."""
         probe = "plain words"
-        turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": probe}]
-        behind = self._rendered(turns, add_generation_prompt=False).rpartition(probe)[2]
+        turns = [Message("user", "?"), Message("assistant", probe)]
+        behind = self._rendered(turns, answer_follows=False).rpartition(probe)[2]
         special = set(self._tokenizer.all_special_ids)
         found = next((token for token in self.ids(behind) if token in special), self._tokenizer.eos_token_id)
         if found is None:

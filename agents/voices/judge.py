@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agents.models.protocol import LanguageModel, Message, ScoringRequest
-from agents.prompts import one_line
 from agents.survey.codebook import Item
+from agents.templates import one_line
 from agents.voices.prompts import VoicePrompts
 from agents.voices.rows import Pair
 from negotiation.errors import ModelServerError

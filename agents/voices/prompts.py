@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from agents.faults import faults_of
 from agents.models.protocol import Message
-from agents.prompts import check_template, fill_template, one_line
 from agents.survey.codebook import Item
+from agents.templates import check_template, fill_template, one_line
 from negotiation.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -17,6 +17,8 @@ from negotiation.config import CorrelatedConfig, ExactConfig, PrdConfig, RegretM
 from negotiation.errors import SolverError
 from negotiation.metagame import PolymatrixGame
 from negotiation.solvers import solve
+from negotiation.solvers.correlated import greatest_welfare
+from negotiation.solvers.openspiel import marginals, prd_weights, regret_matching_weights
 
 Array = NDArray[np.float64]
 
@@ -75,18 +77,14 @@ def _of_tensors(tensors: Sequence[Array], config: SolverConfig) -> tuple[tuple[A
             pure = _pure(tensors)
             if pure is not None:
                 return pure, "the pure equilibrium of greatest Nash product"
-            return _regret_matching(tensors, 10_000), "no pure equilibrium; regret matching"
+            return tuple(regret_matching_weights(tensors, 10_000)), "no pure equilibrium; regret matching"
         case RegretMatchingConfig():
-            return _regret_matching(tensors, config.iterations), ""
+            return tuple(regret_matching_weights(tensors, config.iterations)), ""
         case PrdConfig():
-            from open_spiel.python.algorithms import projected_replicator_dynamics as prd
-
-            weights = prd.projected_replicator_dynamics(
-                list(tensors), prd_iterations=config.iterations, prd_dt=config.step, prd_gamma=0.0
-            )
-            return tuple(np.asarray(w, dtype=np.float64) for w in weights), ""
+            return tuple(prd_weights(tensors, config)), ""
         case CorrelatedConfig():
-            return _correlated(tensors, config)
+            joint, _, _ = greatest_welfare(tuple(tensors), config.kind)
+            return marginals(joint), "marginals of the equilibrium of greatest total payoff"
     raise SolverError(
         f"meta-solver {config.kind!r} answers games of two players;"
         f" with {len(tensors)} take exact, prd, regret-matching, ce or cce"
@@ -105,27 +103,3 @@ def _pure(tensors: Sequence[Array]) -> tuple[Array, ...] | None:
     place = np.unravel_index(int(np.where(stable, product, -1.0).argmax()), product.shape)
     sizes: tuple[int, ...] = product.shape
     return tuple(np.eye(size)[k] for size, k in zip(sizes, place, strict=True))
-
-
-def _regret_matching(tensors: Sequence[Array], iterations: int) -> tuple[Array, ...]:
-    from open_spiel.python.algorithms import regret_matching
-
-    found = regret_matching.regret_matching(list(tensors), iterations=iterations, gamma=0.0)
-    return tuple(np.asarray(w, dtype=np.float64) for w in found)
-
-
-def _correlated(tensors: Sequence[Array], config: CorrelatedConfig) -> tuple[tuple[Array, ...], str]:
-    from scipy.optimize import linprog
-
-    from negotiation.solvers.correlated import incentive_constraints
-    from negotiation.solvers.openspiel import marginals
-
-    rows = incentive_constraints(tuple(tensors), config.kind == "ce")
-    result = linprog(
-        -np.sum(tensors, axis=0).ravel(), A_ub=rows, b_ub=np.zeros(rows.shape[0]),
-        A_eq=np.ones((1, tensors[0].size)), b_eq=[1.0], method="highs",
-    )  # fmt: skip
-    if not result.success:
-        raise SolverError(f"the linear program of meta-solver {config.kind!r} failed: {result.message}")
-    joint = np.maximum(result.x, 0.0).reshape(tensors[0].shape)
-    return marginals(joint / joint.sum()), "marginals of the equilibrium of greatest total payoff"

@@ -41,47 +41,64 @@ def solve_correlated(game: PolymatrixGame, config: CorrelatedConfig) -> Solution
         >>> solve_correlated(chicken, CorrelatedConfig(kind="ce")).joint.round(9).tolist()
         [[0.5, 0.25], [0.25, 0.0]]
     """
-    from scipy.optimize import linprog  # a third of a second that only this solver needs
-
     profiles = int(np.prod(np.array(game.sizes, dtype=float)))
     if profiles > MAX_PROFILES:
         raise SolverError(
             f"solver {config.kind!r} needs a variable for each of {profiles:,} profiles and takes at most"
             f" {MAX_PROFILES:,}; use solver 'exact'"
         )
-    tensors = game.tensor()
-    scale = game.payoff_range() or 1.0
-    constraints = incentive_constraints(tensors, config.kind == "ce") / scale
-    result = linprog(
-        -np.sum(tensors, axis=0).ravel() / scale,
-        A_ub=constraints if constraints.shape[0] else None,
-        b_ub=np.zeros(constraints.shape[0]) if constraints.shape[0] else None,
-        A_eq=np.ones((1, profiles)),
-        b_eq=[1.0],
-        method="highs",
-    )
-    if not result.success:
-        raise SolverError(
-            f"the linear program of solver {config.kind!r} failed: {result.message}; use solver 'exact'"
-        )
-    joint = np.maximum(result.x, 0.0)
-    joint /= joint.sum()
-    gap = float(max((constraints @ joint).max(initial=0.0), 0.0)) * scale
+    joint, gap, iterations = greatest_welfare(game.tensor(), config.kind, game.payoff_range() or 1.0)
     concept = "correlated" if config.kind == "ce" else "coarse correlated"
     notes = (
         f"{concept} equilibrium of greatest total payoff; weights are its marginals; largest gain from a"
         f" deviation against the joint distribution {gap:.1e}"
     )
-    joint = joint.reshape(game.sizes)
     return make_solution(
         game,
         config.kind,
         marginals(joint),
-        iterations=int(result.nit),
+        iterations=iterations,
         converged=gap <= config.tolerance,
         notes=notes,
         joint=joint,
     )
+
+
+def greatest_welfare(
+    tensors: tuple[NDArray[np.float64], ...], kind: str, scale: float = 1.0
+) -> tuple[NDArray[np.float64], float, int]:
+    """The (coarse) correlated equilibrium of greatest total payoff of any game.
+
+    Args:
+        tensors: one (K_1, ..., K_N) payoff array a player.
+        kind: ``ce`` or ``cce``.
+        scale: of payoffs, positive; the linear program is solved in units of it.
+
+    Returns:
+        The (K_1, ..., K_N) joint distribution, the largest gain from a deviation against it, and iterations.
+
+    Raises:
+        SolverError: if the linear program fails.
+    """
+    from scipy.optimize import linprog  # a third of a second that only this solver needs
+
+    constraints = incentive_constraints(tensors, kind == "ce") / scale
+    result = linprog(
+        -np.sum(tensors, axis=0).ravel() / scale,
+        A_ub=constraints if constraints.shape[0] else None,
+        b_ub=np.zeros(constraints.shape[0]) if constraints.shape[0] else None,
+        A_eq=np.ones((1, tensors[0].size)),
+        b_eq=[1.0],
+        method="highs",
+    )
+    if not result.success:
+        raise SolverError(
+            f"the linear program of solver {kind!r} failed: {result.message}; use solver 'exact'"
+        )
+    joint = np.maximum(result.x, 0.0)
+    joint /= joint.sum()
+    gap = float(max((constraints @ joint).max(initial=0.0), 0.0)) * scale
+    return joint.reshape(tensors[0].shape), gap, int(result.nit)
 
 
 def incentive_constraints(tensors: tuple[NDArray[np.float64], ...], correlated: bool) -> Any:

@@ -7,6 +7,8 @@ from the answer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,16 +30,22 @@ def solve_prd(game: PolymatrixGame, config: PrdConfig) -> Solution:
     Raises:
         SolverError: if the game is too large for a dense tensor.
     """
+    weights = prd_weights(_tensors(game, "prd"), config)
+    return make_solution(game, "prd", weights, iterations=config.iterations, tolerance=config.tolerance)
+
+
+def prd_weights(tensors: Sequence[NDArray[np.float64]], config: PrdConfig) -> list[NDArray[np.float64]]:
+    """The mixtures of ``solve_prd`` for any game, from one (K_1, ..., K_N) payoff array a player."""
     from open_spiel.python.algorithms import projected_replicator_dynamics as prd
 
-    weights = prd.projected_replicator_dynamics(
-        _tensors(game, "prd"),
+    weights: list[NDArray[np.float64]] = prd.projected_replicator_dynamics(
+        list(tensors),
         prd_iterations=config.iterations,
         prd_dt=config.step,
         prd_gamma=0.0,
         average_over_last_n_strategies=config.average_last,
     )
-    return make_solution(game, "prd", weights, iterations=config.iterations, tolerance=config.tolerance)
+    return weights
 
 
 def solve_regret_matching(game: PolymatrixGame, config: RegretMatchingConfig) -> Solution:
@@ -46,14 +54,22 @@ def solve_regret_matching(game: PolymatrixGame, config: RegretMatchingConfig) ->
     Raises:
         SolverError: if the game is too large for a dense tensor.
     """
-    from open_spiel.python.algorithms import regret_matching
-
-    weights = regret_matching.regret_matching(
-        _tensors(game, "regret-matching"), iterations=config.iterations, gamma=0.0
-    )
+    weights = regret_matching_weights(_tensors(game, "regret-matching"), config.iterations)
     return make_solution(
         game, "regret-matching", weights, iterations=config.iterations, tolerance=config.tolerance
     )
+
+
+def regret_matching_weights(
+    tensors: Sequence[NDArray[np.float64]], iterations: int
+) -> list[NDArray[np.float64]]:
+    """The mixtures of ``solve_regret_matching`` for any game, from one (K_1, ..., K_N) payoff array a player."""
+    from open_spiel.python.algorithms import regret_matching
+
+    weights: list[NDArray[np.float64]] = regret_matching.regret_matching(
+        list(tensors), iterations=iterations, gamma=0.0
+    )
+    return weights
 
 
 def solve_alpha_rank(game: PolymatrixGame, config: AlphaRankConfig) -> Solution:

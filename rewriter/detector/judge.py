@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from agents.faults import faults_of
 from agents.models.protocol import Generation, GenerationRequest, LanguageModel, Message
-from agents.prompts import check_template, fill_template
+from agents.templates import check_template, fill_template
 from agents.values import SCHWARTZ_VALUES
 from negotiation.errors import ConfigurationError, MalformedReplyError
 from rewriter.replies import ask_for_form, parse_json

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.parsing import MAX_HEADING_CHARS, parse_guideline, parse_statement
-from agents.prompts import PromptSet, one_line
+from agents.prompts import PromptSet
+from agents.templates import one_line
 from negotiation.errors import MalformedReplyError
 from negotiation.oracle import Draft
 

@@ -20,9 +20,9 @@ from agents.prompts import (
     TEMPLATE_FIELDS,
     PromptSet,
     WeightedGuideline,
-    one_line,
     shown_percentages,
 )
+from agents.templates import one_line
 from negotiation.errors import ConfigurationError, GameError
 
 PROMPTS = PromptSet.load()
