@@ -4,7 +4,7 @@ import { chooseModel, initAsk, loadModels } from "./ask.js";
 import { radar } from "./charts.js";
 import { byId, el, figure, number, said, showError, table, tiny } from "./dom.js";
 import { chosenFigures, fillCultures, initNegotiate } from "./negotiate.js";
-import { indices, legend, nameOf, sidePart, state, tiles, valueTable } from "./parts.js";
+import { indices, legend, nameOf, sideView, state, tiles, valueTable } from "./parts.js";
 
 const TITLES = { negotiate: "Negotiate", ask: "Ask", policies: "Policies", policy: "Policy", cultures: "Cultures" };
 
@@ -16,8 +16,14 @@ async function showPolicies() {
       el("span", { class: `status ${p.converged ? "good" : "open"}` }, p.converged ? "converged" : "not converged"),
       el("span", {}, `${p.rounds} round${p.rounds === 1 ? "" : "s"}`), el("span", {}, `NashConv ${tiny(p.nash_conv)}`))));
   const search = el("input", { type: "search", id: "policies-search", autocomplete: "off" });
-  search.addEventListener("input", () => rows.forEach((row) => { row.hidden = !row.textContent.toLowerCase().includes(search.value.toLowerCase()); }));
-  place.replaceChildren(...(rows.length ? [el("div", { class: "field search" }, el("label", { for: "policies-search" }, "Search"), search), el("ul", { class: "rows" }, rows)]
+  const count = el("p", { class: "hint", role: "status" });
+  const sift = () => {
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    rows.forEach((row) => { row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word)); });
+    count.textContent = words.length ? `${rows.filter((row) => !row.hidden).length} of ${rows.length}` : "";
+  };
+  search.addEventListener("input", sift);
+  place.replaceChildren(...(rows.length ? [el("div", { class: "field search" }, el("label", { for: "policies-search" }, "Search"), search, count), el("ul", { class: "rows" }, rows)]
     : [el("p", {}, "No policy is served here yet. ", el("a", { href: "#/negotiate" }, "Start a negotiation"))]));
 }
 
@@ -25,13 +31,14 @@ async function showPolicy(id) {
   const place = byId("policy");
   place.replaceChildren(el("h1", { id: "policy-title", tabindex: "-1" }, "Loading …"));
   const policy = await json(`v1/policies/${encodeURIComponent(id)}`);
+  document.title = `${policy.topic.text} · Concordat`;
   const index = indices(policy.cultures);
   const sides = policy.sides.map((side, k) => ({ ...side, index: index[k], letter: "ABCDEFGH"[k % 8], stages: [] }));
   const series = policy.values ? [{ name: "Policy", index: 0, values: policy.values }] : [];
   place.replaceChildren(said("h1", policy.topic.text, { id: "policy-title", tabindex: "-1" }),
     el("p", { class: "actions" }, el("a", { class: "button", href: `#/ask/${encodeURIComponent(`consensus/${policy.id}`)}` }, "Ask this policy")),
     tiles([["Outcome", policy.converged ? "Converged" : "Not converged"], ["Rounds", String(policy.rounds)], ["NashConv", tiny(policy.nash_conv), "0 is an exact equilibrium"]]),
-    el("div", { class: "sides" }, sides.map(sidePart)),
+    el("div", { class: "sides" }, sides.map((side) => sideView(side, 2).node)),
     ...(series.length ? [figure("Values of the policy", "As the detector reads them; the target of what it says.", (width) => radar(series, width), valueTable(series), "h2").node] : []));
 }
 

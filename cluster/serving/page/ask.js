@@ -2,7 +2,7 @@
 import { events, json, request } from "./api.js";
 import { moved } from "./charts.js";
 import { wordDiff } from "./diff.js";
-import { announce, byId, el, figure, number, percent, said, showError, table } from "./dom.js";
+import { announce, byId, el, figure, invalid, number, percent, said, showError, table } from "./dom.js";
 import { nameOf, state } from "./parts.js";
 
 let controller = null;
@@ -31,7 +31,7 @@ function about() {
 
 function marked(runs, tag) { return runs.map((run) => (run.changed ? el(tag, {}, run.text) : run.text)); }
 
-function comparison(text, info, name) {
+function comparison(text, info) {
   const diff = wordDiff(info.base, text);
   const base = el("p", { class: "said statement", dir: "auto" }, diff ? marked(diff.before, "del") : info.base);
   const policy = el("p", { class: "said statement", dir: "auto" }, diff ? marked(diff.after, "ins") : text);
@@ -59,7 +59,7 @@ async function send(event) {
   const question = byId("ask-question"), text = question.value.trim(), model = byId("ask-model").value;
   showError(byId("ask-error"), "");
   showError(byId("ask-question-error"), text ? "" : "Write a question.");
-  question.setAttribute("aria-invalid", String(!text));
+  invalid(question, !text);
   if (!text) { question.focus(); return; }
   const name = byId("ask-model").selectedOptions[0]?.textContent || model;
   const answer = said("p", "", { class: "statement" }), inside = el("div", {}, answer);
@@ -78,8 +78,8 @@ async function send(event) {
       info = chunk.concordat || info;
       answer.textContent = reply;
     }
-    if (info) inside.replaceChildren(...comparison(reply, info, name), evidence(info));
-    announce("The answer is there.");
+    if (info) inside.replaceChildren(...comparison(reply, info), evidence(info));
+    announce(info ? "The answer is there, beside the base answer." : "The answer is there.");
   } catch (error) {
     if (error.name === "AbortError") article.append(el("p", { class: "hint" }, "Stopped."));
     else { showError(byId("ask-error"), error.message); article.remove(); }
@@ -90,10 +90,11 @@ async function send(event) {
 }
 
 function busy(on) {
-  byId("ask-send").disabled = on;
+  if (on) byId("ask-send").setAttribute("aria-disabled", "true"); else byId("ask-send").removeAttribute("aria-disabled");
+  const held = document.activeElement === byId("ask-stop");
   byId("ask-stop").hidden = !on;
   byId("ask-status").textContent = on ? "Answering …" : "";
-  if (!on && document.activeElement === document.body) byId("ask-send").focus();
+  if (held && !on) byId("ask-send").focus();
 }
 
 export function initAsk() {

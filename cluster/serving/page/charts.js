@@ -2,9 +2,17 @@
 import { number, percent, svg } from "./dom.js";
 
 const SHADES = [0.95, 0.5, 0.75, 0.32, 0.86, 0.42, 0.64, 0.25];
-const label = (x, y, text, props = {}) => svg("text", { x, y, ...props }, text);
+export const label = (x, y, text, props = {}) => svg("text", { x, y, ...props }, text);
 
-function frame(width, height, alt, ...children) {
+const ruler = document.createElement("canvas").getContext("2d");
+
+// Width of a text of the figures, in pixels.
+export function textWidth(text, size = 12, weight = 400) {
+  ruler.font = `${weight} ${size}px ${getComputedStyle(document.body).fontFamily}`;
+  return ruler.measureText(text).width;
+}
+
+export function frame(width, height, alt, ...children) {
   return svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": alt }, children);
 }
 
@@ -59,36 +67,11 @@ export function radar(series, width) {
   return frame(width, height, alt, rings, spokes, shapes);
 }
 
-// Places are {name, index, x, y, chosen}.
-export function cultureMap(places, width) {
-  const height = Math.max(250, Math.min(0.8 * width, 420)), left = 30, right = 12, top = 10, bottom = 44;
-  const xs = places.map((p) => p.x), ys = places.map((p) => p.y);
-  const [x0, x1, y0, y1] = [Math.min(...xs) - .6, Math.max(...xs) + .6, Math.min(...ys) - .4, Math.max(...ys) + .4];
-  const X = (x) => left + (width - left - right) * (x - x0) / (x1 - x0), Y = (y) => top + (height - top - bottom) * (y1 - y) / (y1 - y0);
-  const lines = [];
-  for (let v = Math.ceil(x0); v <= x1; v++) lines.push(svg("line", { class: v ? "grid" : "axis", x1: X(v), x2: X(v), y1: top, y2: height - bottom }), label(X(v), height - bottom + 15, number(v, 0), { class: "soft small", "text-anchor": "middle" }));
-  for (let v = Math.ceil(y0); v <= y1; v++) lines.push(svg("line", { class: v ? "grid" : "axis", x1: left, x2: width - right, y1: Y(v), y2: Y(v) }), label(left - 6, Y(v) + 4, number(v, 0), { class: "soft small", "text-anchor": "end" }));
-  const taken = places.map((p) => [X(p.x) - 8, Y(p.y) - 8, X(p.x) + 8, Y(p.y) + 8]);
-  const clash = (b) => taken.reduce((sum, t) => sum + Math.max(0, Math.min(b[2], t[2]) - Math.max(b[0], t[0])) * Math.max(0, Math.min(b[3], t[3]) - Math.max(b[1], t[1])), 0)
-    + 40 * (Math.max(0, left - b[0]) + Math.max(0, b[2] - width + right));
-  const marks = places.toSorted((p, q) => Number(q.chosen) - Number(p.chosen)).map((p) => {
-    const w = 6.6 * p.name.length, x = X(p.x), y = Y(p.y);
-    const spots = [[x + 10, y + 4, "start"], [x - 10, y + 4, "end"], [x, y - 11, "middle"], [x, y + 20, "middle"]]
-      .map((s) => ({ s, b: [s[0] - (s[2] === "end" ? w : s[2] === "middle" ? w / 2 : 0), s[1] - 11, s[0] + (s[2] === "start" ? w : s[2] === "middle" ? w / 2 : 0), s[1] + 3] }));
-    const best = spots.reduce((a, b) => (clash(b.b) < clash(a.b) ? b : a));
-    taken.push(best.b);
-    return svg("g", { class: p.chosen ? "chosen" : "other" }, mark(p.index, x, y, p.chosen ? 6.5 : 4.5), label(best.s[0], best.s[1], p.name, { "text-anchor": best.s[2], class: p.chosen ? "strong" : "soft" }));
-  });
-  const alt = `Places on the Inglehart-Welzel map. ${places.filter((p) => p.chosen).map((p) => `${p.name}: self-expression ${number(p.x)}, secular-rational ${number(p.y)}`).join(". ")}.`;
-  return frame(width, height, alt, lines, marks,
-    label((left + width - right) / 2, height - 8, "survival \u2190  \u2192 self-expression", { class: "soft", "text-anchor": "middle" }),
-    svg("g", { transform: `translate(11 ${(top + height - bottom) / 2}) rotate(-90)` }, label(0, 0, "traditional \u2190  \u2192 secular", { class: "soft", "text-anchor": "middle" })));
-}
-
-// Weights by round as stacked columns with bands between them; stages are {name, weights}.
+// Weights by round as stacked columns with bands between them; stages are {name, short, weights}.
 export function pools(stages, index, letter, width) {
-  const height = 210, left = 4, top = 6, bottom = 26, right = 62, tall = height - top - bottom;
-  const step = Math.min(130, (width - left - right) / Math.max(1, stages.length)), column = Math.min(26, step * 0.4);
+  if (!stages.length) return frame(width, 10, "No round yet");
+  const height = 210, left = 4, top = 6, bottom = 26, right = 66, tall = height - top - bottom;
+  const step = Math.min(130, (width - left - right) / stages.length), column = Math.min(26, step * 0.4);
   const base = (stage, k) => stage.weights.slice(0, k).reduce((sum, w) => sum + w, 0);
   const most = Math.max(...stages.map((s) => s.weights.length));
   const parts = [];
@@ -101,12 +84,44 @@ export function pools(stages, index, letter, width) {
         const y2 = top + tall * base(next, k), h2 = tall * (next.weights[k] || 0), xa = x + column, xb = x + step;
         parts.push(svg("polygon", { class: "flow", points: `${xa},${y} ${xb},${y2} ${xb},${y2 + h2} ${xa},${y + tall * w}`, "fill-opacity": 0.28 * opacity }));
       }
-      if (tall * w >= 14) parts.push(label(x + column + 5, y + Math.min(tall * w / 2 + 4, tall), `${letter}${k + 1}${s === stages.length - 1 ? ` ${percent(w)}` : ""}`, { class: s === stages.length - 1 ? "strong" : "soft" }));
+      const ends = s === stages.length - 1, fits = ends || step - column > 12 + textWidth(`${letter}${k + 1}`);
+      if (tall * w >= 14 && fits) parts.push(label(x + column + 5, y + Math.min(tall * w / 2 + 4, tall), `${letter}${k + 1}${ends ? ` ${percent(w)}` : ""}`, { class: ends ? "strong" : "soft" }));
     });
   }
-  const names = stages.map((stage, s) => label(left + s * step + column / 2, height - 8, stage.name, { class: "soft small", "text-anchor": s ? "middle" : "start" }));
   const last = stages.at(-1), alt = `Weights by round. Now: ${last.weights.map((w, k) => `${letter}${k + 1} ${percent(w)}`).join(", ")}.`;
-  return frame(width, height, alt, svg("g", { class: `p${index % 8}` }, parts), names);
+  return frame(width, height, alt, svg("g", { class: `p${index % 8}` }, parts), stageNames(stages, (s) => left + s * step + column / 2, height - 8));
+}
+
+// Names below columns: long where all have room, else numbers, and of these as many as have room; the last is always there.
+function stageNames(stages, at, y) {
+  const step = stages.length > 1 ? at(1) - at(0) : Infinity;
+  const long = step > 10 + Math.max(...stages.map((stage) => textWidth(stage.name, 11)));
+  const every = long ? 1 : Math.ceil((10 + Math.max(...stages.map((stage) => textWidth(stage.short, 11)))) / step);
+  const first = long || stages.length < 2 || step * every > 8 + textWidth(stages[0].name, 11) / 2 + textWidth(stages.at(-1).short, 11);
+  return stages.map((stage, s) => {
+    const ends = s === stages.length - 1;
+    if (!ends && (s % every || stages.length - 1 - s < every)) return null;
+    const text = long || (s === 0 && first) ? stage.name : stage.short, half = textWidth(text, 11) / 2;
+    return label(Math.max(at(s), half), y, text, { class: "soft small", "text-anchor": "middle" });
+  });
+}
+
+// What the best proposal of each side would gain, by round; rounds are {round, gains, added}, sides are {index, name}.
+export function gains(rounds, sides, width) {
+  const height = 190, left = 52, right = 24, top = 12, bottom = 30;
+  const all = rounds.flatMap((row) => row.gains).filter((gain) => gain !== null);
+  const high = Math.max(...all, 0) || 0.01, low = Math.min(...all, 0);
+  const Y = (gain) => top + (height - top - bottom) * (high - gain) / (high - low);
+  const step = Math.min(150, (width - left - right - 20) / Math.max(1, rounds.length - 1)), X = (k) => left + 20 + k * step;
+  const ticks = [0, high / 2, high, ...(Y(low) - Y(0) > 14 ? [low] : [])].map((v) => [svg("line", { class: v ? "grid" : "axis", x1: left, x2: width - right, y1: Y(v), y2: Y(v) }),
+    label(left - 7, Y(v) + 4, v ? number(v, high - low < 0.1 ? 3 : 2) : "0", { class: "soft small", "text-anchor": "end" })]);
+  const lines = sides.map((side, s) => {
+    const found = rounds.flatMap((row, k) => (row.gains[s] === null ? [] : [{ x: X(k) + 5 * (s - (sides.length - 1) / 2), y: Y(row.gains[s]), added: row.added[s] }]));
+    return svg("g", { class: `p${side.index % 8}` }, svg("polyline", { class: "outline thin", points: found.map((p) => `${p.x},${p.y}`).join(" ") }),
+      found.map((p) => svg("g", { class: p.added ? "full" : "hollow" }, mark(side.index, p.x, p.y, 5.5))));
+  });
+  const last = rounds.at(-1), alt = `Gains by round. ${last ? `Round ${last.round}: ${sides.map((side, s) => `${side.name} ${last.gains[s] === null ? "no proposal" : `${number(last.gains[s], 4)}${last.added[s] ? ", added" : ""}`}`).join("; ")}.` : ""}`;
+  return frame(width, height, alt, ticks, lines, stageNames(rounds.map((row) => ({ name: `round ${row.round}`, short: String(row.round) })), X, height - 8));
 }
 
 // Values before (hollow) and after (full), with the target as a line.

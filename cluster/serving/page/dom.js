@@ -17,12 +17,17 @@ export const svg = (tag, props = {}, ...children) => fill(document.createElement
 
 export const said = (tag, text, props = {}) => el(tag, { dir: "auto", ...props, class: `said ${props.class || ""}`.trim() }, text || "");
 
+// Text that is there already is left alone: a screen reader or a selection may be on it.
+export function put(node, text) { if (node.textContent !== (text || "")) node.textContent = text || ""; }
+
 export function announce(text) { byId("announcer").textContent = text; }
 
 export function showError(node, text) {
   node.textContent = text || "";
   node.hidden = !text;
 }
+
+export function invalid(field, wrong) { if (wrong) field.setAttribute("aria-invalid", "true"); else field.removeAttribute("aria-invalid"); }
 
 export const minus = (text) => text.replace("-", "\u2212");
 export const number = (value, digits = 2) => (value === null || value === undefined ? "" : minus(value.toFixed(digits)));
@@ -34,8 +39,8 @@ export function percent(weight) {
 }
 export const listed = (names) => (names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`);
 
-export function table(heads, rows) {
-  return el("table", {},
+export function table(heads, rows, caption = null) {
+  return el("table", {}, caption ? el("caption", {}, caption) : null,
     el("thead", {}, el("tr", {}, heads.map((head, k) => el("th", { scope: "col", class: k ? "n" : null }, head)))),
     el("tbody", {}, rows.map((row) => el("tr", {}, row.map((cell, k) =>
       (k ? el("td", { class: "n" }, cell) : el("th", { scope: "row", class: "said" }, cell)))))));

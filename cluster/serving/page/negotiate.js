@@ -1,23 +1,24 @@
 // Start a negotiation, follow it round by round, cancel it.
 import { events, request } from "./api.js";
-import { cultureMap, radar, swatch } from "./charts.js";
-import { announce, byId, el, figure, listed, said, showError, tiny } from "./dom.js";
-import { indices, legend, nameOf, sidePart, state, tiles } from "./parts.js";
+import { radar, swatch } from "./charts.js";
+import { announce, byId, el, figure, invalid, said, showError } from "./dom.js";
+import { cultureMap } from "./map.js";
+import { fresh, liveView, take } from "./live.js";
+import { state } from "./parts.js";
 
-let running = null; // {controller, id} of the negotiation that is on
-let onFinished = () => {};
+let running = null; // {controller, id, cancelled, named, shown} of the negotiation that is on
+let onFinished = async () => {};
 const figures = [];
 
 const chosen = () => [...byId("negotiate-choices").querySelectorAll("input:checked")].map((box) => box.value);
 
 export function chosenFigures(ids) {
   const index = new Map(state.cultures.map((culture, k) => [culture.id, k % 8]));
-  const valued = state.cultures.filter((c) => ids().includes(c.id) && c.values);
   const series = () => state.cultures.filter((c) => ids().includes(c.id) && c.values).map((c) => ({ name: c.name, index: index.get(c.id), values: c.values }));
   const places = () => state.cultures.filter((c) => c.map).map((c) => ({ name: c.name, index: index.get(c.id), ...c.map, chosen: ids().includes(c.id) }));
-  const circle = figure("Ten basic values", "Farther out is more important. Dashed: neither for nor against.", (width) => radar(series(), width));
-  const map = figure("Place on the cultural map", null, (width) => (places().length ? cultureMap(places(), width) : el("p", { class: "waiting" }, "No culture here has a place on the map.")));
-  return { nodes: [circle.node, map.node], paint: () => { circle.paint(); map.paint(); }, series, valued };
+  const circle = figure("Ten basic values", "Farther out is more important. Dashed: neither for nor against.", (width) => radar(series(), width), null, "h2");
+  const map = figure("Place on the cultural map", null, (width) => (places().length ? cultureMap(places(), width) : el("p", { class: "waiting" }, "No culture here has a place on the map.")), null, "h2");
+  return { nodes: [circle.node, map.node], paint: () => { circle.paint(); map.paint(); }, series };
 }
 
 export function fillCultures() {
@@ -33,14 +34,17 @@ export function fillCultures() {
 }
 
 function check() {
-  const few = chosen().length < 2, many = chosen().length > 4, topic = byId("negotiate-topic");
-  const blank = topic.value.trim().length < 3;
+  const few = chosen().length < 2, many = chosen().length > 4, topic = byId("negotiate-topic"), more = byId("negotiate-more");
+  const blank = topic.value.trim().length < 3, wrong = [...more.querySelectorAll("input")].find((input) => !input.checkValidity());
   showError(byId("negotiate-cultures-error"), few ? "Choose at least two cultures." : many ? "Choose at most four cultures." : "");
   showError(byId("negotiate-topic-error"), blank ? "Write a question to negotiate." : "");
-  topic.setAttribute("aria-invalid", String(blank));
-  if (few || many) byId("negotiate-choices").querySelector("input")?.focus();
-  else if (blank) topic.focus();
-  return !(few || many || blank);
+  showError(byId("negotiate-more-error"), wrong ? `${wrong.labels[0].textContent} is a whole number from ${wrong.min} to ${wrong.max}.` : "");
+  invalid(topic, blank);
+  more.querySelectorAll("input").forEach((input) => invalid(input, input === wrong));
+  if (wrong) more.open = true;
+  const bad = few || many ? byId("negotiate-choices").querySelector("input") : blank ? topic : wrong;
+  bad?.focus();
+  return !bad;
 }
 
 function body() {
@@ -51,111 +55,59 @@ function body() {
   return found;
 }
 
-function fresh(asked) {
-  const index = indices(asked.cultures);
-  return { topic: asked.topic, round: 0, nashConv: null, phase: "Opening statements", policy: null, error: "",
-    sides: asked.cultures.map((culture, k) => ({ culture, index: index[k], letter: "ABCD"[k], statement: "", opening: "", pool: [], stages: [] })) };
-}
+const PATIENCE_MS = 3000; // for the server to name a negotiation that is to be cancelled
 
-function setWeights(side, weights) { side.pool.forEach((entry, k) => { entry.weight = weights[k] ?? 0; }); }
-
-// One event of the server put into what is shown; returns what is said aloud.
-export function take(view, name, data) {
-  if (name === "started") return "The negotiation has started. The cultures write their opening statements.";
-  if (name === "opened") {
-    data.sides.forEach((opened, k) => Object.assign(view.sides[k], { opening: opened.statement, pool: [{ ...opened.guideline, kind: "initial", round: 0, weight: 1 }] }));
-    view.phase = "Round 1";
-    return "The opening statements are there.";
-  }
-  if (name === "round") {
-    view.round = data.round;
-    view.nashConv = data.nash_conv;
-    view.sides.forEach((side, k) => {
-      setWeights(side, data.weights[k]);
-      side.stages.push({ name: `round ${data.round}`, weights: data.weights[k] });
-      if (data.added[k]) side.pool.push({ ...data.added[k], round: data.round, weight: 0 });
-    });
-    view.phase = `After round ${data.round}`;
-    const adders = data.added.flatMap((entry, k) => (entry ? [nameOf(view.sides[k].culture)] : []));
-    return `Round ${data.round}: ${adders.length ? `${listed(adders)} added a guideline` : "nobody added a guideline"}.`;
-  }
-  if (name === "finished") {
-    view.policy = data.policy;
-    data.policy.sides.forEach((ended, k) => {
-      const side = view.sides[k];
-      Object.assign(side, { statement: ended.statement, opening: ended.opening, pool: ended.pool });
-      side.stages.push({ name: "end", weights: ended.pool.map((entry) => entry.weight) });
-    });
-    Object.assign(view, { nashConv: data.policy.nash_conv, phase: "Finished" });
-    return data.policy.converged ? `Converged after ${data.policy.rounds} rounds.` : `Stopped after ${data.policy.rounds} rounds without converging.`;
-  }
-  if (name === "failed") {
-    view.error = data.error.code === "cancelled" ? "Cancelled." : `The negotiation failed. ${data.error.message}`;
-    view.phase = data.error.code === "cancelled" ? "Cancelled" : "Failed";
-    return view.error;
-  }
-  return "";
-}
-
-function outcome(view) {
-  if (view.error) return el("p", { class: view.phase === "Failed" ? "error" : "outcome" }, view.error);
-  if (!view.policy) return null;
-  const text = view.policy.converged ? `Converged after ${view.policy.rounds} round${view.policy.rounds === 1 ? "" : "s"}: nobody gains by a new guideline.`
-    : `The limit of ${view.policy.rounds} rounds was reached; the sides could still gain.`;
-  const served = state.models.some((model) => model.id === `consensus/${view.policy.id}`);
-  return el("p", { class: "outcome" }, text, served ? [" ", el("a", { href: `#/ask/${encodeURIComponent(`consensus/${view.policy.id}`)}` }, "Ask this policy")] : null);
-}
-
-function show(view) {
-  const place = byId("negotiation");
-  const opened = new Set([...place.querySelectorAll("details[open]")].map((node) => node.dataset.key));
-  const cancel = running ? el("button", { type: "button", id: "negotiate-cancel", on: { click: stop } }, "Cancel") : null;
-  const kept = document.activeElement?.id === "negotiate-cancel";
-  place.hidden = false;
-  place.replaceChildren(
-    el("div", { class: "head" }, said("h2", view.topic, { id: "negotiation-title", tabindex: "-1" }), cancel),
-    tiles([["Now", view.phase], ["Rounds", String(view.round)], ["NashConv", view.nashConv === null ? "–" : tiny(view.nashConv), "0 is an exact equilibrium"],
-      ["Guidelines", String(view.sides.reduce((sum, side) => sum + side.pool.length, 0))]]),
-    ...[outcome(view)].filter(Boolean), el("div", { class: `sides${running ? " live" : ""}` }, view.sides.map(sidePart)));
-  place.querySelectorAll("details").forEach((node, k) => { node.dataset.key = `${k}`; node.open = opened.has(`${k}`); });
-  if (kept) (byId("negotiate-cancel") || byId("negotiation-title")).focus();
-}
-
+// A server that has named the negotiation is asked to cancel it; one that has not is left, which cancels it as well.
 async function stop() {
-  if (!running) return;
-  const { controller, id } = running;
-  running.cancelled = true;
-  if (id) await request(`v1/negotiate/${encodeURIComponent(id)}`, { method: "DELETE" }).catch(() => {});
-  controller.abort();
+  if (!running || running.cancelled) return;
+  const mine = running;
+  mine.cancelled = true;
+  mine.shown.cancelling();
+  announce("Cancelling.");
+  await Promise.race([mine.named.promise, new Promise((resolve) => { setTimeout(resolve, PATIENCE_MS); })]);
+  if (mine.id) await request(`v1/negotiate/${encodeURIComponent(mine.id)}`, { method: "DELETE" }).catch(() => {});
+  mine.controller.abort();
+}
+
+function promised() {
+  let keep;
+  const promise = new Promise((resolve) => { keep = resolve; });
+  return { promise, keep };
+}
+
+async function follow(asked, view, mine) {
+  const response = await request("v1/negotiate", { method: "POST", body: asked, signal: mine.controller.signal });
+  for await (const [name, text] of events(response)) {
+    const data = JSON.parse(text);
+    if (name === "started") { mine.id = data.negotiation_id; mine.named.keep(); }
+    announce(take(view, name, data));
+    if (name === "finished" || name === "failed") return;
+    mine.shown.update(true);
+  }
+  if (!mine.cancelled) announce(take(view, "failed", { error: { message: "The server ended it without a result." } }));
 }
 
 async function start(event) {
   event.preventDefault();
   showError(byId("negotiate-error"), "");
   if (running || !check()) return;
-  const asked = body(), view = fresh(asked), mine = { controller: new AbortController(), id: null, cancelled: false };
+  const asked = body(), view = fresh(asked), mine = { controller: new AbortController(), id: null, cancelled: false, named: promised() };
   running = mine;
-  byId("negotiate-start").disabled = true;
-  show(view);
+  byId("negotiate-start").setAttribute("aria-disabled", "true");
+  mine.shown = liveView(view, stop);
+  mine.shown.update(true);
   byId("negotiation-title").focus();
   try {
-    const response = await request("v1/negotiate", { method: "POST", body: asked, signal: mine.controller.signal });
-    for await (const [name, text] of events(response)) {
-      const data = JSON.parse(text);
-      if (name === "started") mine.id = data.negotiation_id;
-      announce(take(view, name, data));
-      if (name === "finished" || name === "failed") break;
-      show(view);
-    }
-    if (!view.policy && !view.error) take(view, "failed", { error: { message: "The server ended it without a result." } });
+    await follow(asked, view, mine);
   } catch (error) {
-    if (mine.cancelled || error.name === "AbortError") announce(take(view, "failed", { error: { code: "cancelled" } }));
-    else { take(view, "failed", { error: { message: error.message } }); showError(byId("negotiate-error"), error.message); }
+    if (!mine.cancelled && error.name !== "AbortError") { take(view, "failed", { error: { message: error.message } }); showError(byId("negotiate-error"), error.message); }
   } finally {
+    if (!view.policy && !view.error) announce(take(view, "failed", { error: { code: "cancelled" } }));
+    mine.named.keep();
     running = null;
-    byId("negotiate-start").disabled = false;
-    show(view);
-    if (view.policy) onFinished();
+    byId("negotiate-start").removeAttribute("aria-disabled");
+    mine.shown.update(false);
+    if (view.policy) await onFinished().then(mine.shown.refresh, () => {});
   }
 }
 

@@ -1,6 +1,6 @@
 // Pieces that several views show: sides with their pools, values, statements.
 import { pools, swatch } from "./charts.js";
-import { el, figure, number, percent, said, table } from "./dom.js";
+import { el, figure, number, percent, put, said, table } from "./dom.js";
 
 export const state = { cultures: [], models: [], policies: [] };
 
@@ -18,34 +18,66 @@ export function indices(ids) {
   });
 }
 
-export function clause(entry, letter, place, index) {
-  const bar = el("span", {});
-  bar.style.width = `${100 * (entry.weight || 0)}%`;
-  const note = entry.round === 0 || entry.kind === "initial" ? "first guideline" : `${entry.kind}, round ${entry.round}`;
-  return el("li", { class: `clause p${index % 8}${entry.weight ? "" : " idle"}` },
-    el("div", { class: "clause-head" }, el("span", { class: "code" }, `${letter}${place + 1}`), said("h4", entry.content),
-      el("span", { class: "weight" }, percent(entry.weight || 0), el("span", { class: "vh" }, " weight"))),
+function clauseView(letter, place, index, level) {
+  const bar = el("span", {}), weight = el("span", {}), heading = said(`h${level + 1}`, "", { class: "clause-title" }), note = el("span", {});
+  const reason = said("p", ""), description = said("p", "");
+  const node = el("li", { class: `clause p${index % 8}` },
+    el("div", { class: "clause-head" }, el("span", { class: "code" }, `${letter}${place + 1}`), heading,
+      el("span", { class: "weight" }, el("span", { class: "vh" }, "weight "), weight)),
     el("div", { class: "bar", "aria-hidden": "true" }, bar),
-    el("details", {}, el("summary", {}, note, el("span", { class: "vh" }, `: reason of ${letter}${place + 1}`)),
-      entry.reason ? said("p", entry.reason) : null, entry.description ? said("p", entry.description) : null));
+    el("details", {}, el("summary", {}, note, el("span", { class: "vh" }, `: reason of ${letter}${place + 1}`)), reason, description));
+  const update = (entry) => {
+    bar.style.width = `${100 * (entry.weight || 0)}%`;
+    put(weight, percent(entry.weight || 0));
+    put(heading, entry.content);
+    put(note, entry.round === 0 || entry.kind === "initial" ? "first guideline" : `${entry.kind}, round ${entry.round}`);
+    for (const [place, text] of [[reason, entry.reason], [description, entry.description]]) { put(place, text); place.hidden = !text; }
+    node.classList.toggle("idle", !entry.weight);
+  };
+  return { node, update };
 }
 
-// side: {culture, index, letter, statement, opening, pool, stages}
-export function sidePart(side) {
-  const title = el("h3", { class: "side-title" }, swatch(side.index), said("span", nameOf(side.culture)));
-  const history = side.stages.length ? figure(`Weights by round`, null, (width) => pools(side.stages, side.index, side.letter, width), null, "h4") : null;
-  return el("section", { class: `side p${side.index % 8}`, "aria-label": nameOf(side.culture) }, title,
-    side.statement ? [el("p", { class: "kicker" }, "Consensus statement"), said("p", side.statement, { class: "statement" })] : null,
-    side.opening ? (side.statement
-      ? el("details", {}, el("summary", {}, "Opening statement"), said("p", side.opening, { class: "statement" }))
-      : [el("p", { class: "kicker" }, "Opening statement"), said("p", side.opening, { class: "statement" })])
-      : el("p", { class: "waiting" }, "Writing its opening statement …"),
-    history?.node, el("ol", { class: "clauses" }, side.pool.map((entry, k) => clause(entry, side.letter, k, side.index))));
+// One culture's part of a negotiation; made once, and brought up to date in place, so that what is focused or open stays so.
+// side: {culture, index, letter, statement, opening, pool, stages}; level is that of its heading.
+export function sideView(side, level = 3) {
+  const statement = said("p", "", { class: "statement" }), opening = said("p", "", { class: "statement" });
+  const agreed = el("div", { hidden: true }, el("p", { class: "kicker" }, "Consensus statement"), statement);
+  const first = el("details", { open: true, hidden: true }, el("summary", {}, "Opening statement"), opening);
+  const waiting = el("p", { class: "waiting" }, "Writing its opening statement …");
+  const history = figure("Weights by round", null, (width) => pools(side.stages, side.index, side.letter, width), null, `h${level + 1}`);
+  const list = el("ol", { class: "clauses", role: "list" }), clauses = [];
+  history.node.hidden = true;
+  const node = el("section", { class: `side p${side.index % 8}`, "aria-label": nameOf(side.culture) },
+    el(`h${level}`, { class: "side-title" }, swatch(side.index), said("span", nameOf(side.culture))), agreed, first, waiting, history.node, list);
+  const update = () => {
+    if (side.statement && agreed.hidden && !first.contains(document.activeElement)) first.open = false;
+    put(statement, side.statement);
+    put(opening, side.opening);
+    agreed.hidden = !side.statement;
+    first.hidden = !side.opening;
+    waiting.hidden = Boolean(side.opening) || side.ended;
+    history.node.hidden = !side.stages.length;
+    if (side.stages.length) history.paint();
+    side.pool.forEach((entry, k) => {
+      if (!clauses[k]) list.append((clauses[k] = clauseView(side.letter, k, side.index, level)).node);
+      clauses[k].update(entry);
+    });
+  };
+  update();
+  return { node, update };
+}
+
+// Names with numbers; an update changes the texts of tiles that are there.
+export function tilesView(names) {
+  const values = names.map(() => el("dd", {}));
+  const node = el("dl", { class: "tiles" }, names.map(([name, note], k) => el("div", {}, el("dt", {}, name), values[k], note ? el("dd", { class: "note" }, note) : null)));
+  return { node, update: (texts) => texts.forEach((text, k) => put(values[k], text)) };
 }
 
 export function tiles(entries) {
-  return el("dl", { class: "tiles" }, entries.map(([name, value, note]) =>
-    el("div", {}, el("dt", {}, name), el("dd", {}, value), note ? el("dd", { class: "note" }, note) : null)));
+  const made = tilesView(entries.map(([name, , note]) => [name, note]));
+  made.update(entries.map(([, text]) => text));
+  return made.node;
 }
 
 export function legend(entries) {
