@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv and installs Concordat into it: ./setup.sh [cpu|gpu] [dev] [train] [survey] [serve] [bargain].
+# Makes .venv and installs Concordat into it: ./setup.sh [cpu|gpu] [dev] [train] [survey] [serve] [bargain] [vllm].
 # Running it again brings it up to date.
 #   cpu (default)  torch without CUDA
 #   gpu            torch with CUDA
@@ -8,6 +8,7 @@
 #   survey         survey files of SPSS
 #   serve          the endpoint and its page
 #   bargain        learned best responses of bargaining
+#   vllm           models that vLLM runs on GPUs (with gpu)
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -18,11 +19,15 @@ for word in "$@"; do
   case "$word" in
     cpu | gpu) build=$word ;;
     dev) base=dev ;;
-    train | survey | serve | bargain) more=$more,$word ;;
-    *) echo "setup.sh: unknown word '$word'; use cpu or gpu, and any of dev, train, survey, serve and bargain" >&2; exit 2 ;;
+    train | survey | serve | bargain | vllm) more=$more,$word ;;
+    *) echo "setup.sh: unknown word '$word'; use cpu or gpu, and any of dev, train, survey, serve, bargain and vllm" >&2; exit 2 ;;
   esac
 done
 extras=$base$more
+if [ "$build" = cpu ] && [[ $more = *vllm* ]]; then
+  echo "setup.sh: vllm brings a torch with CUDA; use it with gpu: ./setup.sh gpu vllm" >&2
+  exit 2
+fi
 
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
