@@ -111,6 +111,9 @@ def keep(found: Comparison, folder: Path) -> None:
         if tables.shown_measures(found.rows, part):
             files[f"{part}.csv"] = tables.measures_csv(found.rows, part)
             files[f"{part}.tex"] = tables.measures_latex(found.rows, part)
+    if found.movements:
+        files["movements.csv"] = tables.movements_csv(found.movements)
+        files["movements.tex"] = tables.movements_latex(found.movements)
     files[PAGE] = comparison_page(found)
     files[FILE] = json.dumps(found.tree(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     picture = fairness_picture(found)

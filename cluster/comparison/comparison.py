@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from agents.metrics.catalogue import MEASURES
 from agents.metrics.comparison import Difference, GroupKind, Row, compare, methods_of, summarise
+from agents.metrics.map_movement import MapMovement, map_movements
 from agents.metrics.measured import Measured
 from cluster.comparison.config import CompareConfig
 from cluster.comparison.measuring import Measurement, Told, measure_sources
@@ -18,6 +21,9 @@ from negotiation.outcome import Method
 
 SIGNIFICANT = 0.05
 """Adjusted p-values below this are marked."""
+
+MAP_STREAM = 1
+"""Told apart from the other draws of the seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,7 @@ class Comparison:
         measurement: every negotiation's figures.
         rows: means by group and method.
         differences: between methods, by group.
+        movements: of cultures' values, on the map.
     """
 
     config: CompareConfig
@@ -37,6 +44,7 @@ class Comparison:
     measurement: Measurement
     rows: tuple[Row, ...]
     differences: tuple[Difference, ...]
+    movements: tuple[MapMovement, ...] = ()
 
     @property
     def measured(self) -> Sequence[Measured]:
@@ -149,6 +157,7 @@ class Comparison:
             "notes": self.notes(),
             "rows": [asdict(row) for row in self.rows],
             "differences": [asdict(difference) for difference in self.differences],
+            "movements": [asdict(movement) for movement in self.movements],
             "measures": {
                 name: {"title": measure.title, "better": measure.better, "meaning": measure.meaning}
                 for name, measure in MEASURES.items()
@@ -165,4 +174,7 @@ def compare_sources(
     differences = compare(
         measurement.measured, seed=config.seed, resamples=config.resamples, permutations=config.permutations
     )
-    return Comparison(config, tuple(sources), measurement, tuple(rows), tuple(differences))
+    movements = map_movements(
+        measurement.measured, np.random.default_rng([config.seed, MAP_STREAM]), resamples=config.resamples
+    )
+    return Comparison(config, tuple(sources), measurement, tuple(rows), tuple(differences), tuple(movements))

@@ -9,11 +9,14 @@ import numpy as np
 from agents.metrics.catalogue import Measure
 from agents.metrics.comparison import Row
 from agents.metrics.measured import Measured
+from agents.survey.shipped import shipped_profiles
 from agents.values import SCHWARTZ_VALUES
 from cluster.comparison.comparison import Comparison
 from cluster.comparison.picture import plane_limit, plane_points
 from cluster.comparison.tables import heading, number
+from cluster.culture.figures import movement_figure
 from cluster.culture.palette import SYMBOLS
+from cluster.culture.subjects import find_subjects
 from cluster.report.figures import Figure, hue, label, rounded
 from cluster.report.source import culture_name
 from negotiation.outcome import METHODS
@@ -140,6 +143,18 @@ def radar_figure(measured: Sequence[Measured], culture: str) -> Figure:
         },
         "narrow": {"margin.l": 78, "margin.r": 78, "polar.angularaxis.tickfont": {"size": 10}},
     }  # fmt: skip
+
+
+def map_figure(found: Comparison) -> Figure:
+    """Where the movement of each culture's statements points on the map."""
+    regions = find_subjects(
+        list(dict.fromkeys(movement.culture for movement in found.movements)), shipped_profiles()
+    )
+    ways: dict[str, tuple[int, dict[str, tuple[float, float]]]] = {}
+    for movement in found.movements:
+        right, up = (movement.axes[axis].estimate for axis in ("self_expression", "secular_rational"))
+        ways.setdefault(movement.method, (method_place(movement.method), {}))[1][movement.culture] = right, up
+    return movement_figure(regions, ways)
 
 
 def _listed(values: np.ndarray) -> str:

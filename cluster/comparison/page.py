@@ -11,9 +11,17 @@ from markupsafe import Markup
 from agents.metrics.catalogue import MEASURES, PARTS
 from agents.metrics.comparison import Difference
 from agents.metrics.labels import SIGN_CUT
+from agents.metrics.map_movement import shipped_value_map
 from agents.values import SCHWARTZ_VALUES
 from cluster.comparison.comparison import SIGNIFICANT, Comparison
-from cluster.comparison.figures import concessions, interval_figure, plane_figure, radar_figure, value_means
+from cluster.comparison.figures import (
+    concessions,
+    interval_figure,
+    map_figure,
+    plane_figure,
+    radar_figure,
+    value_means,
+)
 from cluster.comparison.picture import plane_points
 from cluster.comparison.tables import heading, interval_range, number, shown_measures
 from cluster.culture.palette import style_sheet
@@ -56,6 +64,7 @@ def comparison_page(found: Comparison) -> str:
         "keys": [name for name in KEY_MEASURES if f"key-{name}" in figures],
         "radars": _radars(found),
         "values": SCHWARTZ_VALUES,
+        "value_map": shipped_value_map() if found.movements else None,
         "concessions": concession_rows(found),
         "groups": [(kind, text) for kind, text in GROUP_TITLES.items() if found.rows_of(kind)],  # type: ignore[arg-type]  # its keys are kinds of groups
         "notes": found.notes(),
@@ -86,6 +95,8 @@ def _figures(found: Comparison) -> dict[str, Figure]:
     for method in found.methods:
         if plane_points(found.measured, method):
             figures[f"plane-{method}"] = plane_figure(found, method)
+    if found.movements:
+        figures["map"] = map_figure(found)
     for culture in _radars(found):
         figures[f"radar-{culture}"] = radar_figure(found.measured, culture)
     return figures

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 from agents.intervals import Interval
 from agents.metrics.catalogue import MEASURES, PARTS, Measure, Part
 from agents.metrics.comparison import Difference, Row
+from agents.metrics.map_movement import MapMovement
+from agents.survey.profile import MAP_AXES
 from cluster.comparison.comparison import SIGNIFICANT, Comparison
+from cluster.report.source import culture_name
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -180,6 +183,28 @@ def negotiations_csv(found: Comparison) -> str:
         for one in found.measured
     ]
     return csv_text(["method", "topic", "category", "players", "seed", *names], lines)
+
+
+def movements_csv(movements: Sequence[MapMovement]) -> str:
+    """One line a culture and method: movement on the map's axes with its interval."""
+    head = ["culture", "method", "negotiations"]
+    head += [f"{axis}{end}" for axis in MAP_AXES for end in ("", "_low", "_high")]
+    lines = [
+        [one.culture, one.method, one.negotiations, *(text for axis in MAP_AXES for text in _digits(one.axes[axis]))]
+        for one in movements
+    ]  # fmt: skip
+    return csv_text(head, lines)
+
+
+def movements_latex(movements: Sequence[MapMovement]) -> str:
+    """The same as a tabular."""
+    lines = [
+        [latex(culture_name(one.culture)), latex(one.method), str(one.negotiations)]
+        + [f"{number(one.axes[axis].estimate)} {interval_range(one.axes[axis])}" for axis in MAP_AXES]
+        for one in movements
+    ]
+    head = ["culture", "method", "negotiations", "secular-rational", "self-expression"]
+    return latex_text(head, lines, left="ll")
 
 
 def csv_text(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:

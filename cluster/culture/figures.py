@@ -6,7 +6,7 @@ Names of a profiles file of the user's own pass through ``label``: plotly reads 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,6 +137,33 @@ def map_figure(placed: Sequence[Subject]) -> Figure:
     return _map(data, names, f"The Inglehart-Welzel map with {len(placed)} cultures", (760, 560))
 
 
+def movement_figure(
+    regions: Sequence[Subject], ways: Mapping[str, tuple[int, Mapping[str, tuple[float, float]]]]
+) -> Figure:
+    """Arrows from where regions stand.
+
+    Args:
+        regions: with a place.
+        ways: by name in the legend: number of its colour, and by region id the movement rightward and upward.
+    """
+    data = [_points(regions, "by surveys", "--soft/0.6", "circle", 8)]
+    for name, (index, moved) in ways.items():
+        xs: list[float | None] = []
+        ys: list[float | None] = []
+        for region in regions:
+            if region.id in moved:
+                (x, y), (right, up) = region.place(), moved[region.id]
+                xs += [*rounded([x, x + right]), None]
+                ys += [*rounded([y, y + up]), None]
+        data.append({
+            "type": "scatter", "mode": "lines+markers", "name": label(name), "x": xs, "y": ys, "hoverinfo": "skip",
+            "line": {"color": hue(index), "width": 2}, "cliponaxis": False,
+            "marker": {"color": hue(index), "symbol": "arrow", "angleref": "previous", "size": [0, 11, 0] * len(moved)},
+        })  # fmt: skip
+    alt = f"Movement of {len(regions)} cultures' statements on the map from their places by surveys, by {', '.join(ways)}"
+    return _map(data, [(region, True) for region in regions], alt, (620, 520))
+
+
 def _points(subjects: Sequence[Subject], name: str, colour: str, symbol: str, size: int) -> Figure:
     """Marks of one kind."""
     places = [subject.place() for subject in subjects]
@@ -165,7 +192,9 @@ def _map(
     data: list[Figure], names: Sequence[tuple[Subject, bool]], alt: str, heights: tuple[int, int]
 ) -> Figure:
     """A map of some marks, and the names beside those that are to have them (true: in bold)."""
-    points = np.array([place for trace in data for place in zip(trace["x"], trace["y"], strict=True)])
+    points = np.array(
+        [place for trace in data for place in zip(trace["x"], trace["y"], strict=True) if None not in place]
+    )
     low, high = points.min(axis=0) - 0.35, points.max(axis=0) + 0.35
     variants: list[Figure] = []
     for height, width, left in zip(heights, PLOT_PIXELS, (56, 46), strict=True):

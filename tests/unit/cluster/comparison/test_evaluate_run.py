@@ -63,7 +63,7 @@ def test_out_keeps_page_picture_and_every_table(
     for part in ("Movement", "Fairness", "Values", "Perplexity", "psro", "debate", "Holm", "95% intervals"):
         assert part in shown
     names = {path.name for path in out.iterdir()}
-    tables = {f"{part}.{kind}" for part in ("movement", "fairness", "values", "perplexity", "course", "differences")
+    tables = {f"{part}.{kind}" for part in ("movement", "fairness", "values", "perplexity", "course", "differences", "movements")
               for kind in ("csv", "tex")}  # fmt: skip
     assert names == tables | {"comparison.html", "comparison.json", "fairness.png", "negotiations.csv"}
     assert (out / "fairness.png").read_bytes()[:4] == b"\x89PNG"
