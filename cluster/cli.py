@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -17,6 +17,7 @@ from cluster.comparison.export_cli import export_command
 from cluster.comparison.sweep_cli import sweep_command
 from cluster.console import INTERRUPTED, MISUSED, OK, Output, status_of
 from cluster.evaluation_cli import evaluate_app
+from cluster.jobs.cli import jobs_app, submit_command
 from cluster.replay.cli import replay_command
 from cluster.rewriting.rewrite_cli import REWRITE_EXAMPLES, REWRITE_HELP, rewrite
 from cluster.rewriting.values_cli import VALUES_EXAMPLES, VALUES_HELP, values
@@ -42,6 +43,8 @@ culture_app = typer.Typer(
 app.add_typer(culture_app, name="culture")
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(jobs_app, name="jobs")
+app.command("submit")(submit_command)
 app.command("replay")(replay_command)
 app.command("export")(export_command)
 app.command("sweep")(sweep_command)
@@ -234,16 +237,25 @@ def _interrupt(signum: int, frame: FrameType | None) -> Any:
     raise KeyboardInterrupt
 
 
-def main() -> None:
-    """Entry point of the console script."""
+def run_as_program(arguments: Sequence[str]) -> int:
+    """Run one command line as a program that may be asked to stop; returns the exit status."""
     signal.signal(signal.SIGTERM, _interrupt)  # a stop request from a batch system is as good as Ctrl-C
-    status = run_command(sys.argv[1:])
+    return run_command(arguments)
+
+
+def leave(status: int) -> NoReturn:
+    """End the process."""
     if status == INTERRUPTED:
         # A thread may still compute a batch that nobody waits for; a normal exit would wait for it.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
     sys.exit(status)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    leave(run_as_program(sys.argv[1:]))
 
 
 if __name__ == "__main__":
