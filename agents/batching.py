@@ -1,10 +1,9 @@
 """Lockstep batching: many negotiations side by side, model calls in shared batches, nothing left to timing.
 
 Jobs (one per negotiation) make model calls through a ``Session`` and wait. When *every* active job waits and
-nothing can go on, a *tick* happens: all waiting calls are put in order (by place in the plan, then by when
-the job made them), joined to one batch a model, and all batches go out at once; when all are back, all
-answers are delivered together, in the same order. A job that has ended makes place for the next of the plan
-before the tick.
+nothing can go on, a *tick* happens: all waiting calls are put in order (by place in the plan, then by when the job
+made them), joined to one batch a model, and all batches go out at once; when all are back, all answers are delivered
+together, in the same order. A job that has ended makes place for the next of the plan before the tick.
 
 Why batch composition is a function of the plan and the seeds, and not of timing
 -------------------------------------------------------------------------------
@@ -15,8 +14,7 @@ Why batch composition is a function of the plan and the seeds, and not of timing
 3. A job may wait for several calls at once (``asyncio.gather`` over both players). Its branches do not reach
    their calls in the same pass of the event loop; so after (2) the batcher lets ``QUIET_PASSES`` whole passes
    go by and starts over if one of them brought a new call. A pass runs everything that is ready, so this
-   counts steps of the jobs and not seconds: the branches of a ``gather`` take a few passes to start (one a
-   level of nesting), and what else happens on the loop neither adds nor takes any.
+   counts steps of the jobs and not seconds, whatever else happens on the loop.
 4. Calls are sorted by (place in plan, number of the call within its job) before they are joined.
 
 What a job must not do: wait for another job (they would wait for each other's tick), or wait in one branch of
@@ -37,17 +35,16 @@ from numpy.typing import NDArray
 
 from agents.backend import Backend, LocalBackend
 from agents.models.protocol import Generation, GenerationRequest, Score, ScoringRequest
-from negotiation.errors import ConcordatError, ConfigurationError, EmbeddingError, ModelServerError
+from negotiation.errors import ConcordatError, ConfigurationError, EmbeddingError, LostBatchError
+from negotiation.errors import ModelServerError as ServerError
 
 __all__ = ["Backend", "LocalBackend", "LockstepBatcher", "Session", "Tick"]
 
 logger = logging.getLogger(__name__)
-
 QUIET_PASSES = 64
 """Passes of the event loop without a new call after which no branch of a job is on its way to one.
 
-A branch takes one pass a level of nested tasks to its first call, so this is far above any real depth; a pass
-takes microseconds.
+A branch takes one pass a level of nested tasks to its first call, far fewer than this; a pass takes microseconds.
 """
 
 T = TypeVar("T")
@@ -184,16 +181,22 @@ class LockstepBatcher(Generic[T]):
         backend: computes batches.
         max_active: most jobs at once, at least 1; results of a job may depend on it through rounding only.
         on_tick: told of each tick.
+        channels: by what name the backend is asked for a model, if not by its own; models with one name share batches.
     """
 
     def __init__(
-        self, backend: Backend, max_active: int, on_tick: Callable[[Tick], None] | None = None
+        self,
+        backend: Backend,
+        max_active: int,
+        on_tick: Callable[[Tick], None] | None = None,
+        channels: Mapping[str, str] | None = None,
     ) -> None:
         if max_active < 1:
             raise ConfigurationError(f"max_active is {max_active}; at least one job must be active")
         self._backend = backend
         self._max_active = max_active
         self._on_tick = on_tick
+        self._channels = dict(channels or {})
         self._ticks = 0
 
     async def run(
@@ -205,8 +208,8 @@ class LockstepBatcher(Generic[T]):
 
         Args:
             jobs: (key, function of a session), in the order of the plan; drawn only as places become free.
-            on_done: told once of each job that ended, with its result or what it raised, in order of the plan
-                among those that ended in one tick. If it raises, the run ends with that.
+            on_done: told once of each job that ended, with its result or what it raised, in order of the plan among
+                those that ended in one tick. If it raises, the run ends with that.
 
         Raises:
             ConfigurationError: if two active jobs have the same key.
@@ -294,7 +297,7 @@ class LockstepBatcher(Generic[T]):
         board.calls = []
         groups: dict[tuple[Kind, str], list[_Call]] = {}
         for call in calls:
-            groups.setdefault((call.kind, call.model), []).append(call)
+            groups.setdefault((call.kind, self._channels.get(call.model, call.model)), []).append(call)
         began = time.perf_counter()
         answers = await asyncio.gather(
             *(self._send(kind, model, group) for (kind, model), group in groups.items())
@@ -324,13 +327,12 @@ class LockstepBatcher(Generic[T]):
     async def _send(self, kind: Kind, model: str, calls: list[_Call]) -> list[Any]:
         """Answers to one model's calls, in their order; an exception in place of an answer.
 
-        A request that the model refuses must not fail its neighbours: then each job's calls are sent alone, in
-        order, and the error reaches only who caused it. Any other failure is everybody's who waited for this
-        batch.
+        A request that the model refuses or dies of must not fail its neighbours: then each job's calls are sent alone,
+        in order, and the error reaches only who caused it. Any other failure is everybody's who waited for this batch.
         """
         try:
             return await self._batch(kind, model, calls)
-        except (ConfigurationError, EmbeddingError) as error:
+        except (ConfigurationError, EmbeddingError, LostBatchError) as error:
             jobs = list(dict.fromkeys(call.place for call in calls))
             if len(jobs) == 1:
                 return [_fresh(error) for _ in calls]
@@ -349,7 +351,7 @@ class LockstepBatcher(Generic[T]):
             what = "the embedder" if kind == "embed" else f"model {model!r}"
             logger.exception("%s failed", what)
             message = f"{what} failed with {type(error).__name__}: {error}; see the log for where"
-            return [_fresh(ModelServerError(message), cause=error) for _ in calls]
+            return [_fresh(ServerError(message), cause=error) for _ in calls]
 
     async def _batch(self, kind: Kind, model: str, calls: list[_Call]) -> list[Any]:
         items = [item for call in calls for item in call.items]
@@ -361,7 +363,7 @@ class LockstepBatcher(Generic[T]):
         else:
             answers = await self._backend.generate(model, items)
         if len(answers) != len(items):
-            raise ModelServerError(
+            raise ServerError(
                 f"{'the embedder' if kind == 'embed' else f'model {model!r}'} gave {len(answers)} answers to"
                 f" {len(items)} requests; a backend must answer each"
             )

@@ -17,11 +17,11 @@ from agents.models.config import OpenAIConfig, load_model
 from agents.models.openai_model import OpenAIModel
 from agents.models.protocol import Generation, GenerationRequest, LanguageModel, Score, ScoringRequest
 from cluster.config import RunConfig
-from cluster.speakers import model_of, provenance, speakers
+from cluster.speakers import SHARED, model_of, provenance, speakers
 
 
 class RunBackend(Backend, Protocol):
-    """A backend with models loaded; models are named by culture.
+    """A backend with models loaded; models are named by what they are asked through (``speakers.channels``).
 
     Attributes:
         embedder_name: of its embedder, for records.
@@ -58,7 +58,7 @@ class Batch:
     """A batch that came back.
 
     Attributes:
-        model: culture it was sent for, or ``"embedder"``.
+        model: culture it was sent for, ``"agents"`` if they share actors, or ``"embedder"``.
         requests: or texts.
         prompt_tokens: read, of generations.
         tokens: generated.
@@ -115,7 +115,9 @@ class SerialBackend(LocalBackend):
     def __init__(self, config: RunConfig) -> None:
         voices = speakers(config)
         models: dict[str, LanguageModel]
-        if isinstance(config.model, OpenAIConfig):
+        if config.resources.actors == "shared":
+            models = {SHARED: load_model(model_of(config, voices))}
+        elif isinstance(config.model, OpenAIConfig):
             models = {voice.culture: load_model(model_of(config, [voice])) for voice in voices}
         else:
             models = dict.fromkeys((voice.culture for voice in voices), load_model(model_of(config, voices)))

@@ -73,6 +73,29 @@ class ResourcesConfig(BaseModel):
     threads: int = Field(
         1, ge=1, le=256, description="threads that a model's arithmetic uses, in an actor and with --serial"
     )
+    actors: Literal["per-culture", "shared"] = Field(
+        "per-culture",
+        description="per-culture: an actor has one culture's adapter; shared: it has all of them over one base model, mixed in"
+        " a batch",
+    )
+    replicas: int = Field(
+        1,
+        ge=1,
+        le=4096,
+        description="actors of each culture, or shared ones; a batch goes to one that is free",
+    )
+    lanes: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="groups of negotiations that take their steps together, each apart from the others, so that replicas need"
+        " not wait for each other; none: 1 for one replica, else 4 a replica, at most one a negotiation",
+    )
+    placement: Literal["spread", "group-spread", "group-pack"] = Field(
+        "spread",
+        description="spread: each actor on the node with the fewest; group-*: places for all at once or none, on many nodes or"
+        " few",
+    )
     embedders: int = Field(
         2,
         ge=1,
@@ -91,8 +114,27 @@ class ResourcesConfig(BaseModel):
         600.0, gt=0, description="how long actors may take to load their models, seconds"
     )
     restarts: int = Field(
-        3, ge=0, description="how often a dead actor is started again, and its batch repeated"
+        3, ge=0, description="how often a batch is repeated whose actor was lost; the actor is started again"
     )
+    call_timeout_s: float = Field(
+        3600.0,
+        gt=0,
+        description="how long an actor may take for a batch until it is killed and started again, seconds",
+    )
+    tries: int = Field(
+        3,
+        ge=1,
+        description="how often a negotiation that fails is tried, all sessions together, until it is quarantined",
+    )
+
+    def lanes_of(self, concurrency: int) -> int:
+        """How many groups take their steps apart from each other.
+
+        >>> ResourcesConfig().lanes_of(32), ResourcesConfig(replicas=4).lanes_of(32), ResourcesConfig(replicas=4).lanes_of(5)
+        (1, 16, 5)
+        """
+        wanted = self.lanes or (1 if self.replicas == 1 else 4 * self.replicas)
+        return min(wanted, concurrency)
 
 
 class RunConfig(BaseModel):
@@ -233,7 +275,7 @@ class RunConfig(BaseModel):
 
     def grounds(self) -> Grounding | None:
         """What its agents are shown of their people; errors as in ``Grounding.load``."""
-        return Grounding.load(self.grounding, self.cultures, bundled=isinstance(self.model, BundledConfig))
+        return Grounding.load(self.grounding, self.cultures)
 
     def tree(self) -> dict[str, Any]:
         """The whole configuration as plain JSON values; a run of one table and one seed does not speak of several."""

@@ -1,28 +1,30 @@
-"""Models in Ray actors: one a culture with that culture's adapter, and embedders.
+"""Models in Ray actors: each culture's with its adapter, or all cultures' over one base model; and embedders.
 
-The actors are shells round plain classes of ``agents``; they add a name, a place and restarts, nothing else.
-Batches go to all actors at once and are awaited together, one at a time for each actor, so nothing piles up.
+The actors are shells round plain classes of ``agents``; they add a name, a place and restarts, nothing else. Actors
+that compute the same are a pool (``simulation/pool.py``), which gives each of them one batch at a time.
 """
 
 from __future__ import annotations
 
-import asyncio
-import math
 import time
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import ray
 from numpy.typing import NDArray
-from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from agents.models.config import ModelConfig, load_model
 from agents.models.protocol import Generation, GenerationRequest, LanguageModel, Score, ScoringRequest
 from cluster.config import ResourcesConfig, RunConfig
 from cluster.ray_environment import job_address
-from cluster.speakers import Speaker, model_of, provenance, speakers
+from cluster.simulation.placing import Part, Placement, gpus_for, share, spare_cpus
+from cluster.simulation.pool import Limits, Pool
+from cluster.simulation.replicas import ActorReplica
+from cluster.speakers import SHARED, model_of, provenance, speakers
 from negotiation.errors import RunError
 
 if TYPE_CHECKING:
@@ -30,8 +32,19 @@ if TYPE_CHECKING:
 
 NAMESPACE = "concordat"
 
-CALLS_END_S = 60.0
-"""How long the loading of other actors is waited for after one of them failed."""
+EMBEDDER = "embedder"
+"""What the embedders are asked through."""
+
+__all__ = [
+    "NAMESPACE",
+    "QUIET_THREADS",
+    "CultureActor",
+    "EmbedderActor",
+    "RayBackend",
+    "connect",
+    "plain_error",
+    "share",
+]
 
 QUIET_THREADS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 """For actors: OpenMP threads that wait without spinning, since several actors share the cores."""
@@ -126,19 +139,31 @@ def connect(resources: ResourcesConfig, address: str | None = None, dashboard: b
     return True
 
 
-def share(total: float, actors: int) -> float:
-    """An equal part of some CPUs or GPUs for each of several actors, at most one, so that all fit.
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Actors that compute the same.
 
-    A GPU is shared by whole actors: with 2 GPUs and 3 actors one GPU has two of them, so each gets a half.
-
-    >>> share(2, 3), share(1, 4), share(8, 3), share(0, 3)
-    (0.5, 0.25, 1.0, 0.0)
+    Attributes:
+        channel: what they are asked through.
+        culture: what an actor calls itself.
+        adapter: its adapter, or how many; None for none.
+        model: with its adapters.
     """
-    if total <= 0:
-        return 0.0
-    whole = max(math.floor(total), 1)
-    fraction = min(1.0, min(total, 1.0) / math.ceil(actors / whole))
-    return math.floor(fraction * 10_000) / 10_000
+
+    channel: str
+    culture: str
+    adapter: str | None
+    model: ModelConfig
+
+
+def _plans(config: RunConfig) -> list[_Plan]:
+    voices = speakers(config)
+    if config.resources.actors == "per-culture":
+        return [
+            _Plan(voice.culture, voice.culture, voice.adapter, model_of(config, [voice])) for voice in voices
+        ]
+    adapted = sum(voice.adapter is not None for voice in voices)
+    return [_Plan(SHARED, f"{len(voices)} cultures", f"{adapted} adapters", model_of(config, voices))]
 
 
 class RayBackend:
@@ -149,6 +174,8 @@ class RayBackend:
         run: name of the run; part of the actors' names.
         address: of a running cluster; None for a local one.
         dashboard: start the dashboard with a local one.
+        told: of each actor that is lost: its name, and why.
+        kinds: classes of the actors: of a model, and of the embedder.
 
     Raises:
         RunError: if there is no cluster, or the actors cannot be placed or loaded in time.
@@ -156,100 +183,132 @@ class RayBackend:
     """
 
     def __init__(
-        self, config: RunConfig, run: str, address: str | None = None, dashboard: bool = False
+        self,
+        config: RunConfig,
+        run: str,
+        address: str | None = None,
+        dashboard: bool = False,
+        told: Callable[[str, str], None] | None = None,
+        kinds: tuple[type[Any], type[Any]] = (CultureActor, EmbedderActor),
     ) -> None:
         self._resources = config.resources
-        voices = speakers(config)
-        models = {voice.culture: model_of(config, [voice]) for voice in voices}
+        self._kinds = kinds
+        # Lanes ask by themselves, so that a batch need not be split for every replica to have work.
+        self._parts = max(1, config.resources.replicas // config.resources.lanes_of(config.concurrency))
+        plans = _plans(config)
         self._owner = connect(config.resources, address, dashboard)
-        self._actors: dict[str, Any] = {}
-        self._embedders = [f"embedder-{k}" for k in range(1, config.resources.embedders + 1)]
+        self._pools: dict[str, Pool] = {}
+        self._replicas: list[ActorReplica] = []
+        self._placement: Placement | None = None
         try:
-            self._start(config, run, voices, models)
+            self._start(config, run, plans, told)
             names = self._loaded()
         except BaseException:
             self.close()
             raise
-        self.embedder_name = names[self._embedders[0]]
-        self.provenance = provenance(voices, names[voices[0].culture])
+        self.embedder_name = names[EMBEDDER]
+        self.provenance = provenance(speakers(config), names[plans[0].channel])
 
     def _start(
-        self, config: RunConfig, run: str, voices: Sequence[Speaker], models: Mapping[str, ModelConfig]
+        self,
+        config: RunConfig,
+        run: str,
+        plans: Sequence[_Plan],
+        told: Callable[[str, str], None] | None,
     ) -> None:
-        total = ray.cluster_resources()
-        cpus = self._resources.actor_cpus
-        options = {
-            "num_cpus": share(total.get("CPU", 1.0), len(voices) + len(self._embedders))
-            if cpus is None
-            else cpus,
-            "max_restarts": self._resources.restarts,
-            "max_task_retries": self._resources.restarts,
-            "runtime_env": {"env_vars": QUIET_THREADS | {"OMP_NUM_THREADS": str(self._resources.threads)}},
-        }
-        gpus = self._resources.actor_gpus
-        gpu_share = share(total.get("GPU", 0.0), len(voices)) if gpus is None else gpus
-        culture_class, embedder_class = ray.remote(CultureActor), ray.remote(EmbedderActor)
-        for voice in voices:
-            named = culture_class.options(name=f"{run}/{voice.culture}", num_gpus=gpu_share, **options)
-            self._actors[voice.culture] = named.remote(voice.culture, voice.adapter, models[voice.culture])
-        for name in self._embedders:
-            named = embedder_class.options(name=f"{run}/{name}", **options)
-            self._actors[name] = named.remote(config.embedder, self._resources.threads)
+        resources = self._resources
+        agents = len(plans) * resources.replicas
+        cpus = resources.actor_cpus
+        if cpus is None:
+            cpus = share(spare_cpus(ray.nodes()), agents + resources.embedders)
+        total = ray.cluster_resources().get("GPU", 0.0)
+        gpus = (
+            gpus_for(plans[0].model, total, agents) if resources.actor_gpus is None else resources.actor_gpus
+        )
+        parts = [Part(cpus, gpus)] * agents + [Part(cpus)] * resources.embedders
+        self._placement = Placement(resources, parts)
+        limits = Limits(resources.restarts, resources.call_timeout_s, resources.start_timeout_s)
+        model_kind, embedder_kind = (ray.remote(kind) for kind in self._kinds)
+
+        def pool(
+            channel: str, who: str, copies: int, kind: Any, part: Part, arguments: tuple[Any, ...]
+        ) -> None:
+            replicas = []
+            for number in range(1, copies + 1):
+                label = (
+                    f"{run}/{channel}" if number == 1 and channel != EMBEDDER else f"{run}/{channel}-{number}"
+                )
+                starter = partial(self._actor, kind, label, part, len(self._replicas), arguments)
+                replicas.append(ActorReplica(label, starter))
+                self._replicas.append(replicas[-1])
+            self._pools[channel] = Pool(f"the actor{'s' * (copies > 1)} of {who}", replicas, limits, told)
+
+        for plan in plans:
+            arguments = (plan.culture, plan.adapter, plan.model)
+            pool(plan.channel, plan.channel, resources.replicas, model_kind, parts[0], arguments)
+        given = (config.embedder, resources.threads)
+        pool(EMBEDDER, "the embedder", resources.embedders, embedder_kind, parts[-1], given)
+
+    def _actor(self, kind: Any, label: str, part: Part, place: int, arguments: tuple[Any, ...]) -> Any:
+        """Start one actor. Ray starts it again as often as it dies; whether its batch is worth it is the pool's to say."""
+        assert self._placement is not None
+        placed = kind.options(
+            name=label,
+            num_cpus=part.cpus,
+            num_gpus=part.gpus,
+            max_restarts=-1,
+            scheduling_strategy=self._placement.strategy(place),
+            runtime_env={"env_vars": QUIET_THREADS | {"OMP_NUM_THREADS": str(self._resources.threads)}},
+        )
+        return placed.remote(*arguments)
 
     def _loaded(self) -> dict[str, str]:
-        """Wait until all actors have loaded; their models' names."""
+        """Wait until all actors have loaded, or time is up and some of each kind have; their models' names by channel."""
         began = time.monotonic()
-        calls = [actor.name.remote() for actor in self._actors.values()]
+        calls = {replica.actor.name.remote(): replica for replica in self._replicas}
+        done, late = ray.wait(list(calls), num_returns=len(calls), timeout=self._resources.start_timeout_s)
+        names: dict[str, str] = {}
         try:
-            names = ray.get(calls, timeout=self._resources.start_timeout_s)
-        except GetTimeoutError as error:
-            raise RunError(
-                f"the actors did not load their models in {time.monotonic() - began:.0f} s"
-                f" (cluster: {ray.cluster_resources()}, free: {ray.available_resources()});"
-                " ask for less in resources, or raise resources.start_timeout_s"
-            ) from error
+            answers = dict(zip((calls[call] for call in done), ray.get(done), strict=True))
         except RayError as error:
-            # The others load on meanwhile; Ray would complain on standard output of calls that end with their actors.
-            ray.wait(calls, num_returns=len(calls), timeout=CALLS_END_S)
             raise plain_error("an actor", error, self._resources) from error
-        return dict(zip(self._actors, names, strict=True))
+        away = {calls[call].label for call in late}
+        for channel, pool in self._pools.items():
+            found = [answers[replica] for replica in pool.replicas if replica in answers]
+            if not found:
+                raise RunError(
+                    f"the actors did not load their models in {time.monotonic() - began:.0f} s"
+                    f" (cluster: {ray.cluster_resources()}, free: {ray.available_resources()});"
+                    " ask for less in resources, or raise resources.start_timeout_s"
+                )
+            names[channel] = found[0]
+            for replica in pool.replicas:
+                if replica.label in away:
+                    pool.lose(replica, "it has not loaded yet")
+        return names
 
     async def generate(self, model: str, requests: list[GenerationRequest]) -> list[Generation]:
-        """One generation a request, by the actor of that culture."""
-        replies: list[Generation] = await self._call(model, "generate", requests)
-        return replies
+        """One generation a request, by an actor of that channel."""
+        return await self._pools[model].call("generate", requests, self._parts)
 
     async def score(self, model: str, requests: list[ScoringRequest]) -> list[Score]:
-        """One score a request, by the actor of that culture."""
-        scores: list[Score] = await self._call(model, "score", requests)
-        return scores
+        """One score a request, by an actor of that channel."""
+        return await self._pools[model].call("score", requests, self._parts)
 
     async def embed(self, texts: list[str]) -> NDArray[np.float64]:
         """(n, D) for n texts; each embedder takes its share of them."""
-        names = self._embedders[: len(texts)]
-        shares = [texts[k :: len(names)] for k in range(len(names))]
-        parts = await asyncio.gather(
-            *(self._call(name, "embed", part) for name, part in zip(names, shares, strict=True))
-        )
-        vectors = np.empty((len(texts), parts[0].shape[1]))
-        for k, part in enumerate(parts):
-            vectors[k :: len(names)] = part
-        return vectors
-
-    async def _call(self, name: str, method: str, batch: Sequence[Any]) -> Any:
-        try:
-            return await getattr(self._actors[name], method).remote(batch)
-        except RayError as error:
-            raise plain_error(f"the actor of {name}", error, self._resources) from error
+        return np.stack(await self._pools[EMBEDDER].call("embed", texts, self._resources.embedders))
 
     def close(self) -> None:
         """Let the actors go, and the cluster if it was started for this run."""
-        actors, self._actors = self._actors, {}
+        replicas, self._replicas = self._replicas, []
         if self._owner:
             ray.shutdown()
             return
-        for actor in actors.values():
-            ray.kill(actor)
+        for replica in replicas:
+            replica.close()
+        if self._placement is not None:
+            self._placement.close()
 
 
 def plain_error(who: str, error: RayError, resources: ResourcesConfig) -> Exception:

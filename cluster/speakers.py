@@ -16,6 +16,10 @@ SHIPPED = "shipped"
 """What records say of an adapter that comes with the bundled model."""
 
 
+SHARED = "agents"
+"""What the models of all cultures are asked through where they share actors."""
+
+
 @dataclass(frozen=True, slots=True)
 class Speaker:
     """A culture's voice.
@@ -43,6 +47,12 @@ def speakers(config: RunConfig) -> tuple[Speaker, ...]:
         )
     known = _own_adapters(config.model) | config.adapters
     return tuple(Speaker(culture, known.get(culture)) for culture in config.cultures)
+
+
+def channels(config: RunConfig) -> dict[str, str]:
+    """What each culture's model is asked through: its own name, or one for all if they share actors."""
+    shared = config.resources.actors == "shared"
+    return {culture: SHARED if shared else culture for culture in config.cultures}
 
 
 def _own_adapters(model: ModelConfig) -> dict[str, str]:

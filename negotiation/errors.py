@@ -13,6 +13,7 @@
     ├── OracleError (RuntimeError)          a side produced nothing usable within its bound
     │   └── MalformedReplyError             a language model wrote only garbage
     ├── ModelServerError (ConnectionError)  a model server is down or refuses
+    │   └── LostBatchError                  whoever was given this batch died of it
     └── RunError (RuntimeError)             a run folder that cannot be used
         ├── RunInUseError                   another process holds it
         └── RecordError                     a record or run of another version, or damaged
@@ -72,6 +73,10 @@ class MalformedReplyError(OracleError):
 
 class ModelServerError(ConcordatError, ConnectionError):
     """A model server is down, refuses, or answers with something else than asked."""
+
+
+class LostBatchError(ModelServerError):
+    """Every model that was given this batch died or fell silent."""
 
 
 class RunError(ConcordatError, RuntimeError):
