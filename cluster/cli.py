@@ -13,6 +13,7 @@ import typer
 
 from cluster import __version__, flags
 from cluster.arguments import settings_of_flags, spread_values
+from cluster.chat.cli import CHAT_EXAMPLES, CHAT_HELP, chat_command
 from cluster.comparison.export_cli import export_command
 from cluster.comparison.sweep_cli import sweep_command
 from cluster.console import INTERRUPTED, MISUSED, OK, Output, status_of
@@ -21,6 +22,7 @@ from cluster.jobs.cli import jobs_app, submit_command
 from cluster.replay.cli import replay_command
 from cluster.rewriting.rewrite_cli import REWRITE_EXAMPLES, REWRITE_HELP, rewrite
 from cluster.rewriting.values_cli import VALUES_EXAMPLES, VALUES_HELP, values
+from cluster.serving.cli import SERVE_EXAMPLES, SERVE_HELP, serve_command, serve_key_command
 from cluster.training_cli import train_app
 from negotiation.errors import ConcordatError
 
@@ -48,6 +50,7 @@ app.command("submit")(submit_command)
 app.command("replay")(replay_command)
 app.command("export")(export_command)
 app.command("sweep")(sweep_command)
+app.command("chat", help=CHAT_HELP, epilog=CHAT_EXAMPLES)(chat_command)
 
 NEGOTIATE_HELP = """
 Let cultures negotiate questions to an equilibrium, and write a report.
@@ -129,6 +132,8 @@ def _negotiate(
 
 
 app.command("rewrite", help=REWRITE_HELP, epilog=REWRITE_EXAMPLES)(rewrite)
+app.command("serve", help=SERVE_HELP, epilog=SERVE_EXAMPLES)(serve_command)
+app.command("serve-key")(serve_key_command)
 app.command("values", help=VALUES_HELP, epilog=VALUES_EXAMPLES)(values)
 
 

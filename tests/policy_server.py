@@ -62,6 +62,7 @@ class PolicyServer:
         hostile: every text carries markup that would run as a script.
         trouble: status with which questions are refused, if any; 503 and 429 name seven seconds.
         fault: why answers are not rewritten, if they are not.
+        held_after: negotiations wait after this round until it is 0 again.
         breaks_off: answers end in the middle, without [DONE].
         cancelled: ids of negotiations that were cancelled by request.
         left: how many negotiations' clients left.
@@ -75,6 +76,7 @@ class PolicyServer:
     hostile: bool = False
     trouble: int = 0
     fault: str | None = None
+    held_after: int = 0
     breaks_off: bool = False
     cancelled: list[str] = field(default_factory=list)
     left: int = 0
@@ -194,6 +196,8 @@ async def negotiation(
                 yield f"event: failed\ndata: {schema.FailedEvent(error=reason).model_dump_json()}\n\n"
                 return
             yield event("round", round_event(result, k))
+            while server.held_after == k + 1:
+                await asyncio.sleep(0.01)
         finished = True
         yield event("finished", schema.FinishedEvent(policy=result))
     finally:
@@ -234,7 +238,7 @@ async def chunks(server: PolicyServer, model: str) -> AsyncIterator[str]:
         "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
     }
     if of_policy:
-        last["concordat"] = answer(server).model_dump()
+        last["concordat"] = answer(server).model_dump(exclude_none=True)
     yield f"data: {json.dumps(last)}\n\ndata: [DONE]\n\n"
 
 

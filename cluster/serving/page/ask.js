@@ -69,15 +69,16 @@ async function send(event) {
   busy(true);
   try {
     const response = await request("v1/chat/completions", { method: "POST", signal: controller.signal, body: { model, stream: true, messages: [{ role: "user", content: text }] } });
-    let reply = "", info = null;
+    let reply = "", info = null, whole = false;
     for await (const [, data] of events(response)) {
-      if (data === "[DONE]") break;
+      if (data === "[DONE]") { whole = true; break; }
       const chunk = JSON.parse(data);
       if (chunk.error) throw new Error(chunk.error.message);
       reply += chunk.choices?.[0]?.delta?.content || "";
       info = chunk.concordat || info;
       answer.textContent = reply;
     }
+    if (!whole) throw new Error("The connection to the server broke off. Try again.");
     if (info) inside.replaceChildren(...comparison(reply, info), evidence(info));
     announce(info ? "The answer is there, beside the base answer." : "The answer is there.");
   } catch (error) {

@@ -1,0 +1,1 @@
+"""``concordat chat``: asks what a server serves, from a terminal."""
