@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,14 @@ def pods_of(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def sources_of(volume: dict[str, Any]) -> list[str]:
+    """Names of the objects that a volume is made from."""
+    keys = (("persistentVolumeClaim", "claimName"), ("configMap", "name"), ("secret", "secretName"))
+    return [volume[kind][key] for kind, key in keys if kind in volume]
+
+
 def test_there_are_manifests() -> None:
-    assert "rayjob.yaml" in MANIFESTS
+    assert MANIFESTS == ("rayjob.yaml", "rayservice.yaml")
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
@@ -93,7 +100,9 @@ def test_a_wrong_pod_is_refused() -> None:
 
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_pods_are_no_root_and_mount_what_is_there(name: str) -> None:
-    known = {d["metadata"]["name"] for d in documents(name)}
+    text = (DEPLOY / name).read_text(encoding="utf-8")
+    by_hand = set(re.findall(r"kubectl create secret generic ([a-z-]+)", text))
+    known = {d["metadata"]["name"] for manifest in MANIFESTS for d in documents(manifest)} | by_hand
     for pod in pods_of(of_ray(name)):
         spec = pod["spec"]
         assert spec["securityContext"]["runAsNonRoot"] is True
@@ -102,11 +111,7 @@ def test_pods_are_no_root_and_mount_what_is_there(name: str) -> None:
             assert container["resources"]["limits"] == container["resources"]["requests"]
             assert container["securityContext"]["allowPrivilegeEscalation"] is False
             assert {mount["name"] for mount in container["volumeMounts"]} == set(volumes)
-        for volume in volumes.values():
-            source = volume.get("persistentVolumeClaim", {}).get("claimName") or volume.get(
-                "configMap", {}
-            ).get("name")
-            assert source in known
+        assert {name for volume in volumes.values() for name in sources_of(volume)} <= known
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
@@ -137,3 +142,26 @@ def test_the_job_runs_settings_that_concordat_takes(tmp_path: Path) -> None:
     )
     assert manifest["spec"]["entrypoint"] == f"bash {mount['mountPath']}/run.sh"
     assert f"--config {mount['mountPath']}/run.yaml" in script
+
+
+def test_the_service_is_what_ray_serve_and_the_server_take() -> None:
+    from ray.serve.schema import ServeDeploySchema
+
+    from cluster.serving.config import ServeConfig
+
+    manifest = of_ray("rayservice.yaml")
+    deploy = ServeDeploySchema.model_validate(yaml.safe_load(manifest["spec"]["serveConfigV2"]))
+    (application,) = deploy.applications
+    assert application.import_path == "cluster.serving.app:build"
+    settings = ServeConfig.model_validate(application.args)
+    head, worker = pods_of(manifest)
+    ports = {port["name"]: port["containerPort"] for port in head["spec"]["containers"][0]["ports"]}
+    assert ports["serve"] == deploy.http_options.port
+    has = worker["spec"]["containers"][0]["resources"]["limits"]
+    assert settings.models.gpus <= int(has["nvidia.com/gpu"])
+    # One replica of each part fits on the least pod that is always there.
+    assert settings.models.cpus + settings.readers.cpus + settings.api.cpus <= int(has["cpu"])
+    mounted = {mount["mountPath"] for mount in worker["spec"]["containers"][0]["volumeMounts"]}
+    for path in (settings.run, settings.api_keys):
+        assert path is not None
+        assert any(path.is_relative_to(mount) for mount in mounted)

@@ -186,7 +186,14 @@ echo "scontrol $*" >> "$LOG"
 if [ "$1" = show ]; then printf 'n1\nn2\nn3\n' | head -n "${NODES:-3}"; fi
 """
 HOSTNAME = "#!/bin/sh\necho 'fe80::1 10.0.0.7 10.0.1.7'\n"
-PYTHON = '#!/bin/sh\necho "python $*" >> "$LOG"\ncat > /dev/null\n'
+PYTHON = r"""#!/bin/sh
+cat > /dev/null  # the script that waits for all nodes; here for the workers' start
+for _ in $(seq 200); do
+  if [ "$3" = 1 ] || grep -q "^ray start --address" "$LOG"; then exit 0; fi
+  sleep 0.05
+done
+exit 1
+"""
 
 
 class Slurm:
