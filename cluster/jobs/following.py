@@ -163,13 +163,14 @@ async def _follow(jobs: Jobs, job: str, follower: Follower, lines: _Lines) -> Jo
                 async for piece in jobs.tail(job):
                     left = RECONNECTS
                     lines.add(piece)
-                break
+                if (await asyncio.to_thread(jobs.get, job)).has_ended:
+                    break
             except RunError:
                 left -= 1
                 if left < 0:
                     raise
-                lines.again()
-                await asyncio.sleep(PAUSE_S)
+            lines.again()  # a proxy closed it, or it broke
+            await asyncio.sleep(PAUSE_S)
         return await watching
     finally:
         watching.cancel()
