@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import ValidationError
@@ -137,7 +138,7 @@ class PolicyClient:
 
     def ask(
         self, model: str, messages: Sequence[Mapping[str, str]], seed: int | None = None
-    ) -> Iterator[str | PolicyAnswer]:
+    ) -> Generator[str | PolicyAnswer, None, None]:
         """The pieces of an answer as they come; at the end what a policy says of it. Closing the iterator stops the server.
 
         Raises:
@@ -210,18 +211,16 @@ class PolicyClient:
 
 
 def _base(url: str) -> str:
-    given = url.strip().rstrip("/").removesuffix("/v1")
-    if "://" not in given:
-        given = f"http://{given}"
+    """The address of a server as given, without ``/v1``; a bare ``host:port`` is spoken to by http."""
+    given = url.strip() if "://" in url else f"http://{url.strip()}"
     try:
-        parsed = httpx.URL(given)
-    except httpx.InvalidURL as error:
-        raise ConfigurationError(
-            f"--url {url!r} is no address ({error}); give one such as {DEFAULT_URL}"
-        ) from error
-    if parsed.scheme not in ("http", "https") or not parsed.host:
+        parts = urlsplit(given)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
         raise ConfigurationError(f"--url {url!r} is no address; give one such as {DEFAULT_URL}")
-    return given
+    return given.rstrip("/").removesuffix("/v1")
 
 
 def _served(row: Any) -> Served:

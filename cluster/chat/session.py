@@ -148,7 +148,7 @@ def _ask(
     finally:
         if live is not None:
             live.stop()
-        pieces.close()  # type: ignore[attr-defined]  # a generator; closing it leaves the server, which stops then
+        pieces.close()  # leaves the server, which stops then
     return Exchange(model.id, messages[-1]["content"], text, note)
 
 

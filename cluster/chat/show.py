@@ -70,14 +70,14 @@ def compared(before: str, after: str) -> tuple[Text, Text]:
     """Two texts, in which the words that were left out are struck through, and those put in are underlined."""
     from rich.text import Text
 
-    words = [re.findall(r"\S+\s*", text) for text in (before, after)]
+    old, new = (re.findall(r"\S+\s*", text) for text in (before, after))
     left, right = Text(), Text()
     matcher = difflib.SequenceMatcher(
-        None, *([word.strip() for word in one] for one in words), autojunk=False
+        None, [word.strip() for word in old], [word.strip() for word in new], autojunk=False
     )
     for kind, a, b, c, d in matcher.get_opcodes():
-        _append(left, words[0][a:b], "" if kind == "equal" else "strike red")
-        _append(right, words[1][c:d], "" if kind == "equal" else "underline green")
+        _append(left, old[a:b], "" if kind == "equal" else "strike red")
+        _append(right, new[c:d], "" if kind == "equal" else "underline green")
     return left, right
 
 
