@@ -21,6 +21,7 @@ from agents.models.config import ModelConfig, load_model
 from agents.models.protocol import Generation, GenerationRequest, LanguageModel, Score, ScoringRequest
 from cluster.config import ResourcesConfig, RunConfig
 from cluster.ray_environment import job_address
+from cluster.signals import own_signals
 from cluster.simulation.placing import Part, Placement, gpus_for, share, spare_cpus
 from cluster.simulation.pool import Limits, Pool
 from cluster.simulation.replicas import ActorReplica
@@ -123,16 +124,17 @@ def connect(resources: ResourcesConfig, address: str | None = None, dashboard: b
     address = address or job_address()
     common: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": "ERROR"}
     try:
-        if address is not None:
-            ray.init(address=address, **common)
-            return True
-        ray.init(
-            address="local",
-            num_cpus=resources.cluster_cpus,
-            include_dashboard=dashboard,
-            object_store_memory=resources.object_store_bytes,
-            **common,
-        )
+        with own_signals():  # a request to stop while models load ends this program in order, too
+            if address is not None:
+                ray.init(address=address, **common)
+                return True
+            ray.init(
+                address="local",
+                num_cpus=resources.cluster_cpus,
+                include_dashboard=dashboard,
+                object_store_memory=resources.object_store_bytes,
+                **common,
+            )
     except (ConnectionError, RayError, RuntimeError, ValueError) as error:
         where = f"the cluster at {address}" if address else "a local cluster"
         raise RunError(f"cannot connect to {where}: {error}; check --address, or use --serial") from error
