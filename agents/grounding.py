@@ -37,10 +37,9 @@ class GroundingConfig(BaseModel):
     items: int = Field(
         default=5, ge=1, le=50, description="survey items shown, those nearest to the question in meaning"
     )
-    values: bool | None = Field(
-        default=None,
-        description="whether agents are shown what their people value, and where they stand on the cultural map; none: yes,"
-        " but not to the bundled model, which was not trained on it",
+    values: bool = Field(
+        default=True,
+        description="whether agents are shown what their people value, and where they stand on the cultural map",
     )
 
 
@@ -71,13 +70,12 @@ class Grounding:
     source: str
 
     @classmethod
-    def load(cls, config: GroundingConfig, cultures: Sequence[str], *, bundled: bool) -> Grounding | None:
+    def load(cls, config: GroundingConfig, cultures: Sequence[str]) -> Grounding | None:
         """Read what a run's agents are shown; None if that is nothing.
 
         Args:
             config: what is asked for.
             cultures: of the run.
-            bundled: whether the agents are the bundled model.
 
         Raises:
             CultureError: if the file cannot be read, lacks a culture of the run or has no answers for one, or an answer is
@@ -87,8 +85,7 @@ class Grounding:
         source = ""
         if config.profiles is not None:
             own, source = _with_answers(Path(config.profiles), cultures)
-        shown = config.values if config.values is not None else not bundled
-        portraits = _portraits(own, cultures) if shown else {}
+        portraits = _portraits(own, cultures) if config.values else {}
         if not own and not portraits:
             return None
         return cls(own, portraits, load_items(), config.items, source)

@@ -42,7 +42,7 @@ class BundleConfig(BaseModel):
     tokens: int = Field(
         default=62_000_000, gt=0, description="tokens the base is trained on, prompts and padding included"
     )
-    adapter_tokens: int = Field(default=400_000, gt=0, description="tokens each adapter is trained on")
+    adapter_tokens: int = Field(default=1_000_000, gt=0, description="tokens each adapter is trained on")
     adapter_rank: int = Field(default=8, ge=1, description="rank of the LoRA adapters")
     batch_tokens: int = Field(default=16_384, gt=0, description="tokens in a step")
     validation_share: float = Field(

@@ -21,6 +21,8 @@ Departures from the published runs, all because of what was released:
 - Kinds were not released. They are told from the words of the guideline (``kind_of``), a weak label.
 - Half of a uniform distribution was mixed into the published weights; ``unmixed`` takes it out again. The speeches were
   written in view of the mixture and speak of guidelines that hold nothing without it, so ``weights`` keeps it.
+- Agents were told no figures of their people. Adapters learn every dialogue with the shipped ones in its system message too
+  (``grounded``), as agents see them by default; the base, which is nobody's agent, learns it without.
 - Guidelines were asked for without the topic. Those that are nearer to fewer than half of the other topics than to their own
   are left out (``on_topic``), since a model trained on the others would speak beside the question.
 
@@ -34,7 +36,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -42,9 +44,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from agents.cultures import Culture, get_culture
+from agents.cultures import Culture, Portrait, get_culture
+from agents.grounding import portrait
 from agents.models.protocol import Message
 from agents.prompts import CandidateKind, PromptSet, WeightedGuideline
+from agents.survey.shipped import shipped_profiles
 from agents.templates import one_line
 from negotiation.errors import ConfigurationError
 
@@ -175,6 +179,27 @@ def held_out_topics(topic_ids: Iterable[int], share: float = 0.1, seed: int = 0)
     return frozenset(drawn.tolist())
 
 
+def grounded(examples: Sequence[Example], prompts: PromptSet | None = None) -> list[Example]:
+    """The examples with what surveys found of their culture's people in the system message, as agents see it by default.
+
+    Args:
+        examples: of any cultures.
+        prompts: the prompt set; the default one if None.
+
+    Raises:
+        CultureError: if a culture is none of those that ship with profiles.
+    """
+    prompts = prompts or PromptSet.load()
+    profiles = shipped_profiles()
+    speakers = {
+        name: prompts.speaker(replace(get_culture(name), portrait=portrait(profiles[name])))
+        for name in {example.culture for example in examples}
+    }
+    return [
+        replace(example, messages=(speakers[example.culture], *example.messages[1:])) for example in examples
+    ]
+
+
 def prompt_fingerprint(prompts: PromptSet | None = None) -> str:
     """SHA-256 of the prompts of all tasks for one made-up case: a model speaks well only in answer to those it was trained on.
 
@@ -192,7 +217,9 @@ def prompt_fingerprint(prompts: PromptSet | None = None) -> str:
         prompts.weights(culture, "Question?", own, 100),
         prompts.consensus(culture, "Question?", "Position.", opponents, own, 100),
     ]
+    told = replace(culture, portrait=Portrait((("Power", -0.5), ("Security", 0.25)), 1.0, -1.0))
     texts = [message.content for dialogue in dialogues for message in dialogue]
+    texts.append(prompts.speaker(told).content)
     texts.append(prompts.reply("A", "why", "what"))
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.asking import SpeakingConfig
-from agents.bundle.corpus import TASKS, Corpus, Example, on_topic
+from agents.bundle.corpus import TASKS, Corpus, Example, grounded, on_topic
 from agents.bundle.tokenize import END, load_tokenizer
 from agents.cultures import load_cultures
 from agents.models.config import TransformersConfig
@@ -76,14 +76,18 @@ def losses(model: TransformersModel, examples: Sequence[Example]) -> dict[str, d
 def adapter_losses(
     model: TransformersModel, examples: Sequence[Example], cultures: Sequence[str], rng: np.random.Generator
 ) -> dict[str, dict[str, float]]:
-    """For each culture's held-out texts: nats a token under its own adapter, the mean of the others, and the base."""
+    """For each culture's held-out texts: nats a token under its own adapter, the mean of the others, and the base.
+
+    The prompts show the culture's figures, but not to the base, which was trained without them.
+    """
     table = {}
     for culture in cultures:
         mine = [example for example in examples if example.culture == culture]
         chosen = [mine[index] for index in rng.permutation(len(mine))[:ADAPTER_ROWS]]
         by_adapter = {}
         for adapter in (*cultures, None):
-            scores = model.score([ScoringRequest(e.messages, e.answer, adapter) for e in chosen])
+            shown = chosen if adapter is None else grounded(chosen)
+            scores = model.score([ScoringRequest(e.messages, e.answer, adapter) for e in shown])
             by_adapter[adapter] = -sum(s.logprob for s in scores) / sum(s.tokens for s in scores)
         others = [value for name, value in by_adapter.items() if name not in (culture, None)]
         table[culture] = {
@@ -117,7 +121,7 @@ def guideline_figures(
                 int(rng.integers(2**31)),
                 example.culture,
             )
-            for example in chosen
+            for example in grounded(chosen)
         ]
     )
     formed = [_well_formed(reply) for reply in replies]

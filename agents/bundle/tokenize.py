@@ -20,7 +20,7 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-LENGTHS = (192, 256, 320, 384, 448, 512, 640, 768)
+LENGTHS = (192, 256, 320, 384, 448, 512, 640, 768, 1024)
 """Row lengths that examples are padded to: few, since memory grows with their number."""
 
 

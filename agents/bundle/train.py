@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from agents.bundle.config import BundleConfig
-from agents.bundle.corpus import Corpus, Example, load_corpus, prompt_fingerprint
+from agents.bundle.corpus import Corpus, Example, grounded, load_corpus, prompt_fingerprint
 from agents.bundle.optimise import OptimiserConfig, Progress, Trainer
 from agents.bundle.tokenize import TokenRow, encode, load_tokenizer, train_tokenizer
 from agents.cultures import load_cultures
@@ -164,8 +164,11 @@ def _adapters(
         folder = config.work / "adapters" / culture.id
         if (folder / "adapter_config.json").is_file():
             continue
-        training = encode([e for e in corpus.training if e.culture == culture.id], tokenizer)
-        validation = encode([e for e in corpus.validation if e.culture == culture.id], tokenizer)
+        mine = [example for example in corpus.training if example.culture == culture.id]
+        # Both ways, so that a run may also leave the figures out.
+        training = encode([*mine, *grounded(mine)], tokenizer)
+        held_out = [example for example in corpus.validation if example.culture == culture.id]
+        validation = encode(grounded(held_out), tokenizer)
         base = _fresh_model(config, tokenizer)
         _load_base(base, config.work / "base")
         lora = LoraConfig(

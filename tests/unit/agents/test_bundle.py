@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import torch
 
 from agents.bundle.corpus import (
     Corpus,
+    grounded,
     kind_of,
     load_corpus,
     on_topic,
@@ -21,7 +24,10 @@ from agents.bundle.corpus import (
 )
 from agents.bundle.optimise import OptimiserConfig, Trainer
 from agents.bundle.tokenize import LENGTHS, batches, encode, train_tokenizer
+from agents.cultures import get_culture
+from agents.grounding import Grounding, GroundingConfig
 from agents.parsing import parse_guideline
+from agents.prompts import PromptSet
 from negotiation.errors import ConfigurationError
 
 PAIRS = [
@@ -321,3 +327,23 @@ def test_bundle_from_data_to_card(data: Path, tmp_path: Path, monkeypatch: pytes
     again: list[str] = []
     train_bundle(config, lambda stage, progress: again.append(stage))
     assert again == []  # everything was there
+
+
+def test_adapters_learn_what_agents_are_shown_of_their_people(corpus: Corpus) -> None:
+    """The system message is the one that a default run sends; the rest of the dialogue stays."""
+    plain = next(example for example in corpus.training if example.culture == "confucian")
+    [shown] = grounded([plain])
+    grounding = Grounding.load(GroundingConfig(), ("confucian",))
+    assert grounding is not None
+    [culture] = asyncio.run(grounding.ground([get_culture("confucian")], plain.topic, NoEmbedder()))
+    assert shown.messages[0] == PromptSet.load().speaker(culture)
+    assert shown.messages[0].content.startswith(plain.messages[0].content)
+    assert "Universalism" in shown.messages[0].content
+    assert (shown.messages[1:], shown.answer) == (plain.messages[1:], plain.answer)
+
+
+class NoEmbedder:
+    """Values need no embedding."""
+
+    async def embed(self, texts: Sequence[str]) -> np.ndarray:
+        raise AssertionError(texts)

@@ -54,7 +54,7 @@ def profiles(tmp_path: Path) -> Path:
 
 
 def test_each_culture_is_shown_the_nearest_items_that_its_people_were_asked(profiles: Path) -> None:
-    grounding = Grounding.load(GroundingConfig(profiles=str(profiles), items=1), CULTURES, bundled=True)
+    grounding = Grounding.load(GroundingConfig(profiles=str(profiles), items=1), CULTURES)
     assert grounding is not None
     topic = get_item("confidence-united-nations").question  # as near as can be
     cultures = [get_culture(name) for name in CULTURES]
@@ -69,14 +69,14 @@ def test_each_culture_is_shown_the_nearest_items_that_its_people_were_asked(prof
     assert found["profiles"].startswith("profiles.json@")
 
 
-def shown_to(config: GroundingConfig, *, bundled: bool) -> Grounding:
-    grounding = Grounding.load(config, CULTURES, bundled=bundled)
+def shown_to(config: GroundingConfig) -> Grounding:
+    grounding = Grounding.load(config, CULTURES)
     assert grounding is not None
     return grounding
 
 
 def test_the_default_agents_are_shown_the_values_that_ship() -> None:
-    grounding = shown_to(GroundingConfig(), bundled=False)
+    grounding = shown_to(GroundingConfig())
     cultures = asyncio.run(
         grounding.ground([get_culture(name) for name in CULTURES], "Any question?", Alphabet())
     )
@@ -92,10 +92,8 @@ def test_the_default_agents_are_shown_the_values_that_ship() -> None:
     assert grounding.provenance(cultures) == {"value_scores": "confucian latin-america"}
 
 
-def test_the_bundled_model_is_shown_them_only_if_asked() -> None:
-    assert Grounding.load(GroundingConfig(), CULTURES, bundled=True) is None
-    assert set(shown_to(GroundingConfig(values=True), bundled=True).portraits) == set(CULTURES)
-    assert Grounding.load(GroundingConfig(values=False), CULTURES, bundled=False) is None
+def test_nothing_is_shown_where_a_run_does_without() -> None:
+    assert Grounding.load(GroundingConfig(values=False), CULTURES) is None
 
 
 def test_values_of_ones_own_go_over_those_that_ship(profiles: Path) -> None:
@@ -110,7 +108,7 @@ def test_values_of_ones_own_go_over_those_that_ship(profiles: Path) -> None:
         for name in CULTURES
     }
     save_profiles(own, profiles)
-    found = shown_to(GroundingConfig(profiles=str(profiles)), bundled=False).portraits["confucian"]
+    found = shown_to(GroundingConfig(profiles=str(profiles))).portraits["confucian"]
     assert found.values[0] == (SCHWARTZ_VALUES[-1], 0.9)
     assert found.secular_rational is None  # not mixed with a place from elsewhere
 
@@ -137,13 +135,13 @@ def test_profiles_that_lack_what_is_asked_are_told(profiles: Path, tmp_path: Pat
     with pytest.raises(
         CultureError, match="no answers of 'orthodox-europe'; it has those of confucian, latin"
     ):
-        Grounding.load(config, ("confucian", "orthodox-europe"), bundled=True)
+        Grounding.load(config, ("confucian", "orthodox-europe"))
     with pytest.raises(CultureError, match="No such file"):
-        Grounding.load(GroundingConfig(profiles=str(tmp_path / "none.json")), CULTURES, bundled=True)
+        Grounding.load(GroundingConfig(profiles=str(tmp_path / "none.json")), CULTURES)
     strange = {
         name: CultureProfile(culture=name, answers={"trust-people": answers("trust-people", 0.5, 0.3, 0.2)})
         for name in CULTURES
     }
     save_profiles(strange, profiles)
     with pytest.raises(CultureError, match="3 shares for item 'trust-people', which the codebook"):
-        Grounding.load(config, CULTURES, bundled=True)
+        Grounding.load(config, CULTURES)
