@@ -1,6 +1,6 @@
 """A model that vLLM runs in processes of its own: continuous batching, paged key-value cache, tensor parallelism.
 
-vLLM is an extra (``vllm``) and is imported when a model is loaded. Written for the API of vLLM 0.32: ``LLM.generate`` takes one
+vLLM is an extra (``vllm``) and is imported when a model is loaded. Written for the API of vLLM 0.32 and 0.33: ``LLM.generate`` takes one
 ``SamplingParams`` and one ``LoRARequest`` a prompt, so that a call mixes adapters, temperatures and seeds; ``prompt_logprobs=0``
 gives the log-probability of each prompt token, by which texts are scored.
 """
@@ -231,6 +231,9 @@ def engine_arguments(config: VLLMConfig, path: str, adapters: Mapping[str, str])
         "max_num_seqs": config.max_num_seqs,
     }
     arguments |= {name: value for name, value in optional.items() if value is not None}
+    if config.tensor_parallel_size * config.pipeline_parallel_size > 1:
+        # In a Ray actor of a placement group vLLM would ask Ray for GPUs of its own, which the actor holds already.
+        arguments["distributed_executor_backend"] = "mp"
     if adapters:
         rank = config.max_lora_rank or max(_rank(name, folder) for name, folder in adapters.items())
         arguments |= {

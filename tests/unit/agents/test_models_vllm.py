@@ -78,6 +78,7 @@ def test_requests_keep_their_seed_bound_and_adapter(tiny: TinyModel) -> None:
     assert [lora and lora[0] for lora in loras] == [None, "west"]
     made = FakeLLM.made
     assert (made["tensor_parallel_size"], made["dtype"]) == (2, "float32")
+    assert made["distributed_executor_backend"] == "mp"  # the actor holds the GPUs; Ray has no others to give
     assert (made["max_loras"], made["max_lora_rank"]) == (2, 8)
     assert model.name.startswith("vllm:model@")
 
