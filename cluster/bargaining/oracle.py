@@ -22,6 +22,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from cluster.bargaining.config import LearningConfig
 from cluster.bargaining.environment import Book, ResponseEnv, agent_name, books_of
 from cluster.bargaining.module import MaskedPolicy, masked
+from cluster.bargaining.runner import LeanRunner
 from negotiation.bargaining.psro import Situation
 from negotiation.bargaining.tree import GameTree
 from negotiation.errors import GameError
@@ -69,15 +70,24 @@ class RLlibOracle:
         self._start = copy.deepcopy({_LEARNER: {name: state[_LEARNER][name] for name in _START_OF_LEARNER}})
 
     def respond(self, situation: Situation) -> Sequence[Array]:
-        """A pure strategy a player: the learned policy's likeliest action at each information state."""
+        """A pure strategy a player: the learned policy's likeliest action at each information state.
+
+        Of the policies after each training iteration that is the one of most exact value against the mixtures.
+        """
         books = books_of(self._tree, situation.pools, situation.weights, self.config.tremble)
         group = self._algorithm.env_runner_group
         group.foreach_env_runner(_Handing(books), local_env_runner=True)
         self._algorithm.learner_group.set_state(self._start)
         group.sync_weights(from_worker_or_learner_group=self._algorithm.learner_group, inference_only=True)
+        best = [(-np.inf, side.uniform()) for side in self._tree.sides]
         for _ in range(self.config.updates):
             self._note(self._algorithm.train())
-        return [self._read(player) for player in range(self._tree.players)]
+            for player in range(self._tree.players):
+                answer = self._read(player)
+                faced = [*situation.mixtures[:player], answer, *situation.mixtures[player + 1 :]]
+                value = float(self._tree.payoffs(faced)[player])
+                best[player] = max(best[player], (value, answer), key=lambda pair: pair[0])
+        return [answer for _, answer in best]
 
     def _note(self, result: Any) -> None:
         found = result["env_runners"]
@@ -136,6 +146,7 @@ def _settings(tree: GameTree, config: LearningConfig, module: str | None, seed: 
             disable_env_checking=True,
         )
         .env_runners(
+            env_runner_cls=LeanRunner,
             num_env_runners=config.env_runners,
             num_envs_per_env_runner=config.envs,
             num_cpus_per_env_runner=config.cpus_per_runner,
@@ -156,6 +167,7 @@ def _settings(tree: GameTree, config: LearningConfig, module: str | None, seed: 
             num_epochs=config.epochs,
             entropy_coeff=config.entropy,
             use_kl_loss=False,
+            clip_param=config.clip,
             vf_clip_param=10.0,
             grad_clip=1.0,
         )

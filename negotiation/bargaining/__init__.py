@@ -1,6 +1,7 @@
 """Bargaining over the guidelines of a finished negotiation, as an extensive-form game and its solutions.
 
 stakes.py      offers, private utilities, walk-away values, discount
+offers.py      which guidelines of a record are bargained about, and what they are worth to whom
 game.py        the OpenSpiel game ``concordat_bargaining``; importing it registers the game
 solutions.py   Nash's and Kalai and Smorodinsky's solutions
 tree.py        any OpenSpiel game of turns, enumerated once in sequence form

@@ -168,6 +168,7 @@ def psro(
     seed: int = 0,
     initial: Sequence[Array] | None = None,
     listener: Callable[[Iteration], Any] | None = None,
+    watcher: Callable[[Situation], Any] | None = None,
 ) -> Solved:
     """Run the loop.
 
@@ -179,7 +180,8 @@ def psro(
         tolerance: NashConv at which it ends.
         seed: oracles get one of their own for each iteration.
         initial: first policy of each player; none: uniform play.
-        listener: told of each iteration.
+        listener: told of each iteration, after the oracle's answers.
+        watcher: shown each situation, before them.
 
     Returns:
         The mixture of least NashConv on the way; iterates need not improve from one to the next.
@@ -201,6 +203,8 @@ def psro(
         found = solver(tree.payoff_tensors(pools))
         mixtures = tuple(tree.mixture(i, pool, found.weights[i]) for i, pool in enumerate(pools))
         situation = Situation(tree, pools, found.weights, mixtures, number, seed * 1_000_003 + number)
+        if watcher:
+            watcher(situation)
         regrets, values = tree.regrets(mixtures), tree.payoffs(mixtures)
         done = bool(regrets.sum() <= tolerance) or number == iterations - 1
         answers: Sequence[Array] = () if done else oracle.respond(situation)
