@@ -23,6 +23,7 @@ from cluster.replay.cli import replay_command
 from cluster.rewriting.rewrite_cli import REWRITE_EXAMPLES, REWRITE_HELP, rewrite
 from cluster.rewriting.values_cli import VALUES_EXAMPLES, VALUES_HELP, values
 from cluster.serving.cli import SERVE_EXAMPLES, SERVE_HELP, serve_command, serve_key_command
+from cluster.status.cli import status_command
 from cluster.training_cli import train_app
 from negotiation.errors import ConcordatError
 
@@ -47,6 +48,7 @@ app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(jobs_app, name="jobs")
 app.command("submit")(submit_command)
+app.command("status")(status_command)
 app.command("replay")(replay_command)
 app.command("export")(export_command)
 app.command("sweep")(sweep_command)
@@ -118,6 +120,7 @@ def _negotiate(
     config: flags.ConfigFile = None,
     out: flags.Out = None,
     resume: flags.Resume = False,
+    retry_quarantined: flags.RetryQuarantined = False,
     dry_run: flags.DryRun = False,
     serial: flags.Serial = False,
     concurrency: flags.Concurrency = None,
@@ -127,7 +130,7 @@ def _negotiate(
 ) -> None:
     from cluster.commands import Way, negotiate
 
-    way = Way(config, resume, dry_run, serial, address, dashboard)
+    way = Way(config, resume, dry_run, serial, address, dashboard, retry_quarantined)
     raise typer.Exit(negotiate(settings_of_flags(context.params), way, context.obj))
 
 

@@ -22,8 +22,8 @@ ENVIRONMENT_PREFIX = "CONCORDAT_"
 TAGS = ("kind", "method")
 """Fields that tell which of several kinds of settings a branch holds."""
 
-NO_SETTINGS = frozenset({"CONCORDAT_API_KEY", "CONCORDAT_RUNS"})
-"""Environment variables with that prefix that are no settings: a secret, and where jobs keep their runs."""
+NO_SETTINGS = frozenset({"CONCORDAT_API_KEY", "CONCORDAT_RUNS", "CONCORDAT_SERVE_KEYS"})
+"""Environment variables with that prefix that are no settings: secrets, and where jobs keep their runs."""
 
 Settings = TypeVar("Settings", bound=BaseModel)
 

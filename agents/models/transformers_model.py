@@ -100,6 +100,7 @@ class TransformersModel:
             if getattr(part, "weight", None) is not None and part.weight.ndim == 2
         }
         self._inner_names: dict[str, str] = {}
+        self._loaded = 0  # adapters so far, for names that are never used again
         self._mixable = True
         # Which adapter is active is state of the modules.
         self._lock = threading.Lock()
@@ -122,7 +123,8 @@ class TransformersModel:
         found = locate(f"adapter {name!r}", path, "adapter_config.json")
         check_adapter(name, found, self._config.path, self._fingerprint, self._shapes)
         # PEFT puts names into module paths, where not every character is allowed.
-        inner = f"adapter{len(self._inner_names)}"
+        inner = f"adapter{self._loaded}"
+        self._loaded += 1
         try:
             with quiet_loading(), warnings.catch_warnings():
                 warnings.filterwarnings("error", message="Found missing adapter keys")
@@ -137,6 +139,15 @@ class TransformersModel:
         self._mixable = (
             self._mixable and str(kind.peft_type.value) == "LORA" and not getattr(kind, "use_dora", False)
         )
+
+    def remove_adapter(self, name: str) -> None:
+        """Let a loaded adapter go; the model then is as if it had never been loaded."""
+        with self._lock:
+            inner = self._inner_names.pop(name)
+            if self._inner_names:
+                self._model.delete_adapter(inner)
+            else:  # PEFT keeps at least one
+                self._model = self._base = self._model.unload()
 
     def _load_adapter(self, path: str, inner: str) -> None:
         from peft import PeftModel
