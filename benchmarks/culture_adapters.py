@@ -27,15 +27,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +48,7 @@ from agents.survey.distance import wasserstein
 from agents.survey.profile import AnswerShares
 from agents.survey.shipped import shipped_profiles
 from agents.values import SCHWARTZ_VALUES
+from benchmarks.provenance import provenance
 
 LEVELS: Mapping[str, float] = {
     "english-speaking": 3.7362,
@@ -310,30 +307,6 @@ def _mean_shares(asked: Mapping[str, Mapping[str, NDArray[np.float64]]], voice: 
     return shares
 
 
-def provenance(seed: int) -> dict[str, Any]:
-    """What the figures depend on besides the code."""
-    cpuinfo = Path("/proc/cpuinfo")
-    names = (
-        [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        if cpuinfo.exists()
-        else []
-    )
-    cpu = names[0].split(":", 1)[1].strip() if names else platform.processor() or platform.machine()
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    return {
-        "commit": git("rev-parse", "HEAD") or "unknown",
-        "modified": bool(git("status", "--porcelain", "--untracked-files=no", "agents", "benchmarks")),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("torch", "transformers", "peft", "numpy", "scipy")},
-        "hardware": {"cpu": cpu, "cores": os.cpu_count(), "load": [round(x, 2) for x in os.getloadavg()]},
-        "seed": seed,
-    }
-
-
 def measure(seed: int, work: Path) -> dict[str, Any]:
     """Train in a folder whatever is not there, ask and compare."""
     items = portrait_items()
@@ -373,7 +346,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         found = measure(options.seed, options.work or Path(name))
-    record = provenance(options.seed) | found
+    record = (
+        provenance(options.seed, ("torch", "transformers", "peft", "numpy", "scipy"), ("agents",)) | found
+    )
     text = json.dumps(record, indent=2, allow_nan=False)
     print(text)
     if options.out:

@@ -19,17 +19,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from agents.tuning.curves import read_events
+from benchmarks.provenance import provenance
 
 WAYS = (("serial", 1, 0), ("one", 1, 1), ("two", 2, 1))
 """Name, workers, staleness."""
@@ -88,26 +86,6 @@ def measured(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def environment() -> dict[str, Any]:
-    """Commit, versions and hardware."""
-    import torch
-
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {
-        "commit": commit.stdout.strip() or "unknown",
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("ray", "torch", "transformers", "peft", "numpy")},
-        "hardware": {
-            "cpu": names[0].split(":", 1)[1].strip() if names else platform.processor(),
-            "cores": os.cpu_count(),
-            "gpu": gpu,
-            "load": [round(load, 2) for load in os.getloadavg()],
-        },
-    }
-
-
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All trainings."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -125,6 +103,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> int:
     """Run the benchmark."""
+    import torch
+
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with value_labels.parquet")
     parser.add_argument("--model", default="bundled", help="bundled, a folder or a hub name")
@@ -140,9 +120,11 @@ def main() -> int:
     figures = measure(options)
     record = {
         "benchmark": "grpo_scaling",
-        **environment(),
-        "seed": options.seed,
+        **provenance(
+            options.seed, ("ray", "torch", "transformers", "peft", "numpy"), ("rewriter", "cluster")
+        ),
         "model": options.model,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         **figures,
     }
     text = json.dumps(record, indent=2) + "\n"

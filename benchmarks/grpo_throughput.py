@@ -16,20 +16,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.provenance import provenance
 from rewriter.learning.config import GRPOConfig
 from rewriter.vocabulary import RewriteRequest
 
@@ -246,22 +243,6 @@ def figures(mine: Measured, theirs: Measured) -> dict[str, Any]:
     return record
 
 
-def environment() -> dict[str, Any]:
-    """Commit, versions and hardware."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return {
-        "commit": commit.stdout.strip() or "unknown",
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("torch", "transformers", "peft", "trl", "numpy")},
-        "hardware": {
-            "cpu": names[0].split(":", 1)[1].strip() if names else platform.processor(),
-            "cores": os.cpu_count(),
-            "load": [round(load, 2) for load in os.getloadavg()],
-        },
-    }
-
-
 def main() -> int:
     """Run the benchmark; exit status 1 if --check is given and the ratio is too small."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -286,8 +267,7 @@ def main() -> int:
     found = measure(config)
     record = {
         "benchmark": "grpo_throughput",
-        **environment(),
-        "seed": options.seed,
+        **provenance(options.seed, ("torch", "transformers", "peft", "trl", "numpy"), ("rewriter",)),
         "model": "bundled",
         "settings": config.model_dump(
             mode="json", include={"steps", "prompts", "group", "max_tokens", "beta"}

@@ -24,18 +24,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from benchmarks.provenance import provenance
 from negotiation.config import (
     CorrelatedConfig,
     ExactConfig,
@@ -144,31 +141,6 @@ def measure(family: str, size: int, solver: str, games: int, seed: int) -> Line:
     )
 
 
-def provenance(seed: int) -> dict[str, Any]:
-    """What the figures depend on besides the code."""
-    cpu = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [
-            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line
-        ]
-        cpu = names[0] if names else cpu
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    return {
-        "commit": git("rev-parse", "HEAD") or "unknown",
-        "modified": bool(git("status", "--porcelain", "--untracked-files=no", "negotiation", "benchmarks")),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("numpy", "scipy", "open_spiel")},
-        "hardware": {"cpu": cpu, "cores": os.cpu_count(), "load": [round(x, 2) for x in os.getloadavg()]},
-        "omp_num_threads": os.environ.get("OMP_NUM_THREADS", "unset"),
-        "seed": seed,
-    }
-
-
 def misses(lines: Sequence[Line]) -> list[str]:
     """What of the exact solver is short of its marks."""
     found = []
@@ -220,8 +192,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     print(table(lines))
     if options.out:
-        record = provenance(options.seed) | {
+        record = provenance(options.seed, ("numpy", "scipy", "open_spiel"), ("negotiation",)) | {
             "benchmark": "meta_solve",
+            "omp_num_threads": os.environ.get("OMP_NUM_THREADS", "unset"),
             "lines": [asdict(line) for line in lines],
         }
         options.out.parent.mkdir(parents=True, exist_ok=True)

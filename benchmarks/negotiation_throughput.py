@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,6 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +35,7 @@ import numpy as np
 import yaml
 
 from agents.models.config import BundledConfig, TransformersConfig, parse_model_argument
+from benchmarks.provenance import provenance
 
 CULTURES = ("english-speaking", "confucian")
 
@@ -252,22 +251,6 @@ def _plain(model: BundledConfig | TransformersConfig) -> TransformersConfig:
     return bundled_transformers_config(model) if isinstance(model, BundledConfig) else model
 
 
-def environment() -> dict[str, Any]:
-    """Commit, versions and hardware."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return {
-        "commit": commit.stdout.strip() or "unknown",
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("ray", "torch", "transformers", "peft", "numpy", "open_spiel")},
-        "hardware": {
-            "cpu": names[0].split(":", 1)[1].strip() if names else platform.processor(),
-            "cores": os.cpu_count(),
-            "load": [round(load, 2) for load in os.getloadavg()],
-        },
-    }
-
-
 def measure(model: str, topics: int, slow_topics: int, seed: int) -> dict[str, Any]:
     """All measurements."""
     from agents.topics import load_topics
@@ -341,8 +324,11 @@ def main() -> int:
     figures = measure(options.model, options.topics, options.slow_topics, options.seed)
     record = {
         "benchmark": "negotiation_throughput",
-        **environment(),
-        "seed": options.seed,
+        **provenance(
+            options.seed,
+            ("ray", "torch", "transformers", "peft", "numpy", "open_spiel"),
+            ("negotiation", "agents", "cluster"),
+        ),
         "model": options.model,
         **figures,
     }

@@ -23,21 +23,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.provenance import provenance
 from negotiation.metagame import PolymatrixGame, Weights, build_metagame
 from negotiation.replay import PUBLISHED_UNIFORM, Algorithm, PublishedGame
 from negotiation.utility import Utility
@@ -48,6 +45,9 @@ if TYPE_CHECKING:
 STEPS, RATE, STILL = 1000, 0.05, 1e-6
 PLAIN = Utility.standard(1.0, 1.0, 1.0)
 """Consistency + acceptance + novelty, unweighted."""
+
+PACKAGES = ("numpy", "torch", "transformers", "pyarrow")
+MEASURED = ("negotiation", "agents/replay", "cluster/replay")
 
 LARGEST_CONV, LONGEST_S = 1e-9, 300.0
 FIRSTS: tuple[FirstText, ...] = ("heading", "opening")
@@ -147,31 +147,6 @@ ALGORITHMS: Mapping[str, Algorithm] = {
 """The published algorithm first, then with faults put right. ``concordat replay`` measures these."""
 
 
-def provenance() -> dict[str, Any]:
-    """What the figures depend on besides the code."""
-    cpu = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [
-            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line
-        ]
-        cpu = names[0] if names else cpu
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    kept = ("negotiation", "agents/replay", "cluster/replay", "benchmarks")
-    return {
-        "commit": git("rev-parse", "HEAD") or "unknown",
-        "modified": bool(git("status", "--porcelain", "--untracked-files=no", *kept)),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("numpy", "torch", "transformers", "pyarrow")},
-        "hardware": {"cpu": cpu, "cores": os.cpu_count(), "load": [round(x, 2) for x in os.getloadavg()]},
-        "seed": 0,  # of the bootstrap; nothing else draws
-    }
-
-
 def measure(
     path: Path, limit: int | None, told: Callable[[str, int, int], None], others: bool = True
 ) -> dict[str, Any]:
@@ -220,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{what}: {done}/{total}", file=sys.stderr)
 
     record = measure(options.path, options.limit, told, others=not options.once)
-    record = provenance() | record
+    record = provenance(0, PACKAGES, MEASURED) | record
     print(json.dumps(record, indent=2))
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)

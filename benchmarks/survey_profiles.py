@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -23,7 +21,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +30,7 @@ import pyarrow.csv as pa_csv
 
 from agents.cultures import load_cultures
 from agents.survey.codebook import load_items
+from benchmarks.provenance import provenance
 
 RESPONDENTS, QUESTIONS, COUNTRIES = 97_000, 290, 64
 LONGEST_S, MOST_MEMORY_GB = 60.0, 2.0
@@ -108,30 +106,6 @@ def build(path: Path) -> Build:
     return Build(seconds, peak, len(profiles), figures)
 
 
-def provenance(seed: int) -> dict[str, Any]:
-    """What the figures depend on besides the code."""
-    cpu = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [
-            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line
-        ]
-        cpu = names[0] if names else cpu
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    return {
-        "commit": git("rev-parse", "HEAD") or "unknown",
-        "modified": bool(git("status", "--porcelain", "--untracked-files=no", "agents/survey", "benchmarks")),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("numpy", "pyarrow", "pydantic")},
-        "hardware": {"cpu": cpu, "cores": os.cpu_count(), "load": [round(x, 2) for x in os.getloadavg()]},
-        "seed": seed,
-    }
-
-
 def measure(respondents: int, seed: int) -> dict[str, Any]:
     """Write the file, build the profiles in a fresh process, and give the figures with their marks."""
     with tempfile.TemporaryDirectory() as folder:
@@ -165,7 +139,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.build is not None:
         print(json.dumps(asdict(build(options.build))))
         return 0
-    record = provenance(options.seed) | measure(options.respondents, options.seed)
+    record = provenance(options.seed, ("numpy", "pyarrow", "pydantic"), ("agents/survey",)) | measure(
+        options.respondents, options.seed
+    )
     print(json.dumps(record, indent=2))
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
