@@ -30,6 +30,7 @@ class Way:
         serial: in this process, without Ray.
         address: of a running Ray cluster; None for a local one.
         dashboard: with Ray's dashboard, for a local one.
+        retry_quarantined: try again what failed too often.
     """
 
     config: Path | None = None
@@ -38,6 +39,7 @@ class Way:
     serial: bool = False
     address: str | None = None
     dashboard: bool = False
+    retry_quarantined: bool = False
 
 
 def negotiate(flags: Mapping[str, Any], way: Way, output: Output) -> int:
@@ -183,7 +185,7 @@ def _count(negotiations: int) -> str:
 
 
 def _print_summary(summary: Any, output: Output) -> None:
-    from cluster.summary import summary_table
+    from cluster.summary_table import summary_table
 
     console = output.table_console
     if summary.rows:

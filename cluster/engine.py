@@ -2,18 +2,19 @@
 
 A negotiation's methods begin together, from the same first statements; their model calls share batches like those of
 different negotiations. What happens to a negotiation is a function of the plan and the seed: the lockstep batcher
-composes batches without regard to time, and so a run in one process and a run on Ray leave the same records.
+composes batches without regard to time, and so a run in one process and a run on Ray leave the same records. Large runs
+go in several lanes, each with a batcher and a fixed part of the plan, so that they need not wait for each other.
+
+What fails is tried again once the rest is done, and quarantined after several tries. Nothing of a negotiation is kept
+in memory once it is over, but a few bytes in the ledger.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import signal
-import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -25,33 +26,23 @@ from cluster.backends import Batch, MeteredBackend
 from cluster.config import RunConfig
 from cluster.metrics import Meters, NoMeters
 from cluster.plan import PlannedNegotiation
-from cluster.policy import consensus_policy
 from cluster.progress import RunState, View
 from cluster.runfolder import RunFolder
-from cluster.summary import DialogueRow, Failure, Row, RunSummary
-from cluster.table import Seats, Setting, Table, kept_openings
-from negotiation.dialogue import DialogueRecord
+from cluster.signals import loop_signals
+from cluster.simulation.ledger import Ledger
+from cluster.simulation.writer import Finished, Writer
+from cluster.speakers import channels
+from cluster.summary import DialogueRow, Row, RunSummary
+from cluster.table import Setting, Table, kept_openings
 from negotiation.errors import ConcordatError, ModelServerError, RunError
 from negotiation.opening import Openings
 from negotiation.oracle import NegotiationEvent, Opened, RoundFinished
 from negotiation.outcome import Method
-from negotiation.record import NegotiationRecord
 
 logger = logging.getLogger(__name__)
 
 SERVER_FAILURES = 8
-"""After so many negotiations in a row that failed at the model server, by every method, the rest is not tried."""
-
-OPENING = "open"
-"""In place of a method: what all of them begin with."""
-
-
-@dataclass(slots=True)
-class _Count:
-    """Replies of models to one negotiation by one method."""
-
-    replies: int = 0
-    malformed: int = 0
+"""After so many negotiations that failed at the model server one after the other, the rest is not tried."""
 
 
 @dataclass(slots=True)
@@ -74,49 +65,23 @@ class Engine:
     meters: Meters = field(default_factory=NoMeters)
     grounding: Grounding | None = None
     state: RunState = field(init=False)
-    _planned: dict[str, PlannedNegotiation] = field(init=False)
-    _rows: dict[tuple[str, str], Row | DialogueRow] = field(default_factory=dict)
-    _failures: dict[tuple[str, str], Failure] = field(default_factory=dict)
-    _counts: dict[tuple[str, str], _Count] = field(default_factory=dict)
-    _server_failures: int = 0
+    ledger: Ledger = field(init=False)
+    _writer: Writer = field(init=False)
+    _streak: dict[tuple[str, str], int] = field(default_factory=dict)
+    _finished: int = 0
     _interrupted: bool = False
     _fatal: Exception | None = None
     _task: asyncio.Task[None] | None = None
     _seconds: float = 0.0
-    _earlier_tokens: int = 0
-    _earlier_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self._planned = {planned.id: planned for planned in self.plan}
-        for planned in self.plan:
-            for method in self.config.methods:
-                if not self.folder.is_finished(planned.id, method):
-                    continue
-                self._rows[planned.id, method] = (
-                    Row.of(self.folder.read_record(planned.id))
-                    if method == "psro"
-                    else DialogueRow.of(self.folder.read_dialogue(planned.id, method))
-                )
-        for event in self.folder.read_events():
-            kind = event.get("event")
-            if "replies" in event:
-                stage = OPENING if kind == "negotiation_opened" else event.get("method", "psro")
-                count = _Count(event["replies"], event.get("malformed", 0))
-                self._counts[event["negotiation_id"], stage] = count
-            elif kind in ("run_ended", "run_interrupted"):
-                self._earlier_tokens += event.get("tokens", 0)
-                self._earlier_seconds += event.get("seconds", 0.0)
-        total = len(self.plan) * len(self.config.methods)
-        self.state = RunState(total=total, finished=len(self._rows))
+        self.ledger = Ledger(self.plan, self.config.methods, self.folder, self.config.resources.tries)
+        self.state = RunState(self.ledger.total, self.ledger.finished, self.ledger.quarantined)
 
-    @property
-    def pending(self) -> tuple[tuple[PlannedNegotiation, tuple[Method, ...]], ...]:
-        """What is left to do: negotiations, and by which methods each."""
-        left = ((planned, self._left(planned)) for planned in self.plan)
-        return tuple((planned, methods) for planned, methods in left if methods)
-
-    def _left(self, planned: PlannedNegotiation) -> tuple[Method, ...]:
-        return tuple(method for method in self.config.methods if (planned.id, method) not in self._rows)
+    def lift_quarantine(self) -> None:
+        """Let negotiations that failed too often be tried again."""
+        self.folder.append_event({"event": "quarantine_lifted", "negotiations": self.ledger.lift()})
+        self.state.failed = 0
 
     async def run(self, backend: Backend, embedder: str, provenance: dict[str, str]) -> None:
         """Do what is left to do; returns early if stopped by a signal.
@@ -129,31 +94,54 @@ class Engine:
         Raises:
             RunError: if the run folder cannot be written or actors are beyond restarting.
         """
-        metered = MeteredBackend(backend, self._on_batch)
-        batcher: LockstepBatcher[None] = LockstepBatcher(metered, self.config.concurrency)
         setting = Setting.of(self.config, embedder, provenance, self.grounding)
-        pending = self.pending
-        jobs = (
-            (planned.id, partial(self._negotiate, planned, methods, setting)) for planned, methods in pending
-        )
-        left = sum(len(methods) for _, methods in pending)
+        left = self.ledger.left
         self.folder.append_event({"event": "run_started", "planned": self.state.total, "pending": left})
         self.state.begin()
         self.view.start(self.state)
-        self._task = asyncio.ensure_future(batcher.run(jobs, self._on_done))
+        self._writer = Writer(self.folder, self._on_written)
+        self._task = asyncio.ensure_future(self._try_all(MeteredBackend(backend, self._on_batch), setting))
         try:
-            with _signals(self._on_signal):
+            with loop_signals(self._on_signal):
                 await self._task
         except asyncio.CancelledError:
             if not (self._interrupted or self._fatal):
                 raise
         finally:
+            await self._writer.drain()
+            self._writer.close()
             self._seconds = self.state.seconds
             self.view.stop(self.state)
+        self._forgive()
         ended = "run_interrupted" if self._interrupted else "run_ended"
         self.folder.append_event({"event": ended, "tokens": self.state.tokens, "seconds": self._seconds})
         if isinstance(self._fatal, RunError):
             raise self._fatal
+
+    async def _try_all(self, backend: Backend, setting: Setting) -> None:
+        """Try what is left, then what failed, until nothing is left that may be tried again."""
+        count = self.config.resources.lanes_of(self.config.concurrency)
+        for _ in range(self.config.resources.tries):
+            if not self.ledger.left:
+                return
+            lanes = []
+            for lane, jobs in enumerate(self.ledger.lanes(count)):
+                size = len(range(lane, self.config.concurrency, count))
+                batcher: LockstepBatcher[None] = LockstepBatcher(
+                    backend, size, channels=channels(self.config)
+                )
+                tables = (
+                    (planned.id, partial(self._negotiate, planned, methods, setting))
+                    for planned, methods in jobs
+                )
+                lanes.append(asyncio.ensure_future(batcher.run(tables, self._on_done)))
+            try:
+                await asyncio.gather(*lanes)
+            finally:
+                for running in lanes:
+                    running.cancel()
+                await asyncio.gather(*lanes, return_exceptions=True)
+            await self._writer.drain()
 
     async def _negotiate(
         self, planned: PlannedNegotiation, methods: tuple[Method, ...], setting: Setting, session: Session
@@ -172,10 +160,11 @@ class Engine:
         seats, planned = table.seats(), table.planned
         try:
             openings = await table.open(seats)
-        except Exception:
-            self._counts[planned.id, first] = _Count(seats.replies, seats.malformed)
+        except Exception as error:
+            self.state.leave(planned.id, first)
+            self._mourn(planned, first, error, seats.replies, seats.malformed)
             raise
-        self._counts[planned.id, OPENING] = _Count(seats.replies, seats.malformed)
+        self._count(seats.replies, seats.malformed)
         self.folder.append_event(
             {
                 "event": "negotiation_opened",
@@ -195,27 +184,11 @@ class Engine:
         except RunError as error:
             self._give_up(error)
         except Exception as error:
-            self._settle(planned, method, seats, error)
+            self.state.leave(planned.id, method)
+            self._mourn(planned, method, error, seats.replies, seats.malformed)
         else:
-            self._settle(planned, method, seats, record)
-
-    def _settle(
-        self,
-        planned: PlannedNegotiation,
-        method: Method,
-        seats: Seats,
-        came: NegotiationRecord | DialogueRecord | Exception,
-    ) -> None:
-        """Keep a record or an error; a folder that cannot be written ends the run."""
-        self._counts[planned.id, method] = _Count(seats.replies, seats.malformed)
-        self.state.leave(planned.id, method)
-        try:
-            if isinstance(came, Exception):
-                self._mourn(planned, method, came)
-            else:
-                self._keep(planned, came)
-        except RunError as error:
-            self._give_up(error)
+            self.state.leave(planned.id, method)
+            self._writer.put(Finished(planned, method, record, seats.replies, seats.malformed))
 
     def _on_event(self, event: NegotiationEvent) -> None:
         """Follow the game."""
@@ -245,85 +218,123 @@ class Engine:
 
     def _on_done(self, key: str, came: BaseException | None) -> None:
         """A negotiation's table is cleared; if it never opened, all its methods have failed."""
-        self.state.running.pop(key, None)
-        planned = self._planned[key]
-        try:
-            if isinstance(came, RunError):
-                self._give_up(came)
-            elif isinstance(came, Exception):
-                for method in self._left(planned):
-                    self._mourn(planned, method, came)
-        except RunError as error:
-            self._give_up(error)
+        standing = self.state.running.pop(key, None)
         self.meters.running(len(self.state.running))
+        if isinstance(came, RunError):
+            self._give_up(came)
+        elif isinstance(came, Exception):
+            planned = self.ledger.planned(key)
+            for method in standing.methods if standing is not None else ():
+                self._mourn(planned, method, came)  # type: ignore[arg-type]
 
-    def _keep(self, planned: PlannedNegotiation, record: NegotiationRecord | DialogueRecord) -> None:
-        row: Row | DialogueRow
-        method: Method = "psro"
-        if isinstance(record, DialogueRecord):
-            self.folder.write_dialogue(record)
-            method, row = record.method, DialogueRow.of(record)
+    def _on_written(self, finished: Finished, came: Row | DialogueRow | Exception) -> None:
+        """A record is there, or could not be written."""
+        if isinstance(came, RunError):
+            self._give_up(came)
+        elif isinstance(came, Exception):
+            self._mourn(finished.planned, finished.method, came, finished.replies, finished.malformed)
         else:
-            self.folder.write_policy(planned.id, consensus_policy(record))
-            self.folder.write_record(record)  # last: a negotiation is finished once its record is there
-            row = Row.of(record)
-        self._rows[planned.id, method] = row
-        self._server_failures = 0
-        count = self._counts[planned.id, method]
-        self.folder.append_event(
+            try:
+                self._keep(finished, came)
+            except RunError as error:
+                self._give_up(error)
+
+    def _keep(self, finished: Finished, row: Row | DialogueRow) -> None:
+        planned, method = finished.planned, finished.method
+        self._streak.clear()
+        self._finished += 1
+        self._count(finished.replies, finished.malformed)
+        line = self.folder.append_event(
             {
                 "event": "negotiation_finished",
                 "negotiation_id": planned.id,
-                **_named(method),
-                "converged": row.converged,
-                "stop_reason": row.stop_reason,
-                "rounds": row.rounds,
-                **({"nash_conv": row.nash_conv} if isinstance(row, Row) else {}),
-                "replies": count.replies,
-                "malformed": count.malformed,
-                "digest": row.digest,
+                **row.line(),
+                "replies": finished.replies,
+                "malformed": finished.malformed,
             }
         )
-        self.state.finished += 1
+        self.ledger.finish(planned.id, method, line)
+        self.state.finished = self.ledger.finished
         self.meters.finished(row.converged, method)
         how = "converged" if row.converged else row.stop_reason
         after = "" if row.rounds is None else f" after {row.rounds} round{'s' * (row.rounds != 1)}"
         self.view.update(self.state, f"{_label(planned, method)}: {how}{after}")
 
-    def _mourn(self, planned: PlannedNegotiation, method: str, error: Exception) -> None:
-        name, message = type(error).__name__, str(error) or repr(error)
-        count = self._counts.get((planned.id, method), _Count())
-        topic = planned.topic
+    def _mourn(
+        self,
+        planned: PlannedNegotiation,
+        method: Method,
+        error: Exception,
+        replies: int = 0,
+        malformed: int = 0,
+    ) -> None:
+        """Write down a failure; one too many, and the negotiation is quarantined."""
+        try:
+            tried = self._write_failure(planned, method, error, replies, malformed)
+        except RunError as full:
+            self._give_up(full)
+            return
+        self.state.failed = self.ledger.quarantined
+        self.meters.failed(type(error).__name__)
+        limit = self.config.resources.tries
+        tries = f" (try {tried} of {limit})" if limit > 1 else ""
+        self.view.update(self.state, f"{_label(planned, method)}: failed{tries}: {str(error) or repr(error)}")
+        if not isinstance(error, ModelServerError):
+            self._streak.clear()
+            return
+        self._streak[planned.id, method] = self._streak.get((planned.id, method), 0) + 1
+        if len(self._streak) >= SERVER_FAILURES * len(self.config.methods):
+            self._give_up(error)
+
+    def _write_failure(
+        self, planned: PlannedNegotiation, method: Method, error: Exception, replies: int, malformed: int
+    ) -> int:
+        """Add a failure to the folder and the ledger; how often the negotiation has been tried."""
+        name, message, topic = type(error).__name__, str(error) or repr(error), planned.topic
+        tried = self.ledger.fail(planned.id, method)
+        reason: dict[str, Any] = {"error": name, "message": message, "try": tried}
+        if tried >= self.config.resources.tries:
+            reason["quarantined"] = True
         failure: dict[str, Any] = {
             "negotiation_id": planned.id,
             **_named(method),
             "topic": {"id": topic.id, "text": topic.text, "category": topic.category},
             "players": list(planned.players),
-            "error": name,
-            "message": message,
+            **reason,
         }
         if not isinstance(error, ConcordatError):  # not raised on purpose: say where
             failure["traceback"] = "".join(traceback.format_exception(error))
             logger.error("negotiation %s by %s failed unexpectedly", planned.id, method, exc_info=error)
-        self._failures[planned.id, method] = Failure(planned.id, topic.id, name, message, method)
         self.folder.append_failure(failure)
-        self.folder.append_event(
+        self._count(replies, malformed)
+        line = self.folder.append_event(
             {
                 "event": "negotiation_failed",
                 "negotiation_id": planned.id,
                 **_named(method),
-                "error": name,
-                "message": message,
-                "replies": count.replies,
-                "malformed": count.malformed,
+                **reason,
+                "replies": replies,
+                "malformed": malformed,
             }
         )
-        self.state.failed += 1
-        self.meters.failed(name)
-        self.view.update(self.state, f"{_label(planned, method)}: failed: {message}")
-        self._server_failures = self._server_failures + 1 if isinstance(error, ModelServerError) else 0
-        if self._server_failures >= SERVER_FAILURES * len(self.config.methods):
-            self._give_up(error)
+        self.ledger.failed_at(planned.id, method, line)
+        return tried
+
+    def _forgive(self) -> None:
+        """If the model server answered nobody, that is no fault of those who asked: their tries do not count."""
+        down = self._fatal is not None and not isinstance(self._fatal, RunError)
+        if self._streak and (down or not self._finished):
+            tries = [[*key, count] for key, count in self._streak.items()]
+            self.folder.append_event({"event": "tries_forgiven", "tries": tries})
+            self.ledger.forgive(self._streak)
+
+    def _count(self, replies: int, malformed: int) -> None:
+        self.ledger.replies += replies
+        self.ledger.malformed += malformed
+
+    def lost(self, actor: str, why: str) -> None:
+        """An actor was lost; it is being started again, and its batch goes to another."""
+        self.folder.append_event({"event": "actor_lost", "actor": actor, "reason": why})
 
     def _give_up(self, error: Exception) -> None:
         if self._fatal is None:
@@ -338,22 +349,21 @@ class Engine:
 
     def summary(self) -> RunSummary:
         """What the run came to so far."""
-        order = [(planned.id, method) for method in self.config.methods for planned in self.plan]
-        rows = [self._rows[key] for key in order if key in self._rows]
-        counts = self._counts.values()
         return RunSummary(
             run=self.folder.path,
             planned=self.state.total,
-            rows=tuple(row for row in rows if isinstance(row, Row)),
-            failures=tuple(self._failures[key] for key in order if key in self._failures),
-            replies=sum(count.replies for count in counts),
-            malformed=sum(count.malformed for count in counts),
-            tokens=self._earlier_tokens + self.state.tokens,
-            seconds=self._earlier_seconds + self._seconds,
+            rows=self.ledger.rows(),
+            failures=self.ledger.failures(),
+            replies=self.ledger.replies,
+            malformed=self.ledger.malformed,
+            tokens=self.ledger.tokens + self.state.tokens,
+            seconds=self.ledger.seconds + self._seconds,
             interrupted=self._interrupted,
             stopped_by=str(self._fatal or ""),
             methods=self.config.methods,
-            dialogues=tuple(row for row in rows if isinstance(row, DialogueRow)),
+            dialogues=self.ledger.dialogues(),
+            quarantined=self.ledger.quarantined,
+            tries=self.config.resources.tries,
         )
 
 
@@ -364,29 +374,3 @@ def _named(method: str) -> dict[str, str]:
 
 def _label(planned: PlannedNegotiation, method: str) -> str:
     return planned.topic.id if method == "psro" else f"{planned.topic.id}, {method}"
-
-
-@contextlib.contextmanager
-def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Let SIGINT and SIGTERM call ``stop``; a second one acts as if nothing were done about it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            loop.remove_signal_handler(number)
-            signal.signal(number, handler)
-
-    def first() -> None:
-        restore()
-        stop()
-
-    for number in before:
-        loop.add_signal_handler(number, first)
-    try:
-        yield
-    finally:
-        restore()

@@ -141,6 +141,14 @@ Resume = Annotated[
         rich_help_panel=_RUN,
     ),
 ]
+RetryQuarantined = Annotated[
+    bool,
+    typer.Option(
+        "--retry-quarantined",
+        help="With --resume: try again also what failed in all its tries (resources.tries, default 3).",
+        rich_help_panel=_RUN,
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option(

@@ -53,7 +53,7 @@ class RunState:
     Attributes:
         total: negotiations of the plan, each method counted by itself; so are ``finished`` and ``failed``.
         finished: those with a record, earlier sessions of the run included.
-        failed: those that ended with an error in this session.
+        failed: those that failed so often that they are not tried again.
         running: by negotiation id, in order of their start.
         tokens: generated in this session.
         batches: sent to models in this session.

@@ -20,7 +20,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +30,9 @@ import yaml
 
 from cluster import __version__
 from cluster.locking import take_lock
+from cluster.simulation.journal import Journal
+from cluster.writing import cannot_write
+from cluster.writing import write_atomically as write_atomically
 from negotiation.errors import RecordError, RunError
 
 if TYPE_CHECKING:
@@ -63,31 +66,6 @@ def safe_name(identifier: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", identifier.lower()).strip("-")[:80]
     digest = hashlib.sha256(identifier.encode()).hexdigest()[:10]
     return f"{slug}-{digest}" if slug else digest
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is whole or absent: into a neighbour first, flushed to disk, then renamed.
-
-    Raises:
-        RunError: if the disk is full or the folder cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise _cannot_write(path, error) from error
-
-
-def _cannot_write(path: Path, error: OSError) -> RunError:
-    return RunError(
-        f"cannot write {path}: {error.strerror or error}; free space or permissions, then --resume"
-    )
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:
@@ -139,6 +117,7 @@ class RunFolder:
 
     def __init__(self, path: Path, settings: Mapping[str, Any], *, resume: bool = False) -> None:
         self.path = path
+        self._events, self._failures = (Journal(path / name) for name in ("events.jsonl", "failures.jsonl"))
         exists = (path / "run.json").exists()
         self.is_new = not exists
         if resume and not exists:
@@ -173,8 +152,6 @@ class RunFolder:
             (self.path / name).mkdir(exist_ok=True)
             for part in (self.path / name).glob(".*.tmp"):  # of a process that died while it wrote
                 part.unlink()
-        for name in ("events.jsonl", "failures.jsonl"):
-            _drop_partial_line(self.path / name)
         if not (self.path / "run.json").exists():
             # config.yaml first: a folder with run.json is a whole run, whatever happened in between.
             write_atomically(self.path / "config.yaml", _yaml(settings))
@@ -225,6 +202,8 @@ class RunFolder:
 
     def close(self) -> None:
         """Let the folder go."""
+        for journal in (self._events, self._failures):
+            journal.close()
         if self._lock >= 0:
             os.close(self._lock)  # which releases it
             self._lock = -1
@@ -245,7 +224,7 @@ class RunFolder:
         try:
             write_records(path, [record])
         except OSError as error:
-            raise _cannot_write(path, error) from error
+            raise cannot_write(path, error) from error
 
     def read_record(self, negotiation_id: str) -> NegotiationRecord:
         """Read ``negotiations/<id>.parquet``; ``RecordError`` if it is damaged or of another version."""
@@ -261,7 +240,7 @@ class RunFolder:
         try:
             write_dialogues(path, [record])
         except OSError as error:
-            raise _cannot_write(path, error) from error
+            raise cannot_write(path, error) from error
 
     def read_dialogue(self, negotiation_id: str, method: str) -> DialogueRecord:
         """Read ``<method>/<id>.parquet``; ``RecordError`` if it is damaged or of another version."""
@@ -273,39 +252,39 @@ class RunFolder:
         """Write ``policies/<id>.json``."""
         self._write_json(f"policies/{safe_name(negotiation_id)}.json", policy)
 
+    def finished_names(self, method: str) -> set[str]:
+        """Names of the records of a method that are there, as ``safe_name`` makes them."""
+        return {path.stem for path in (self.path / records_folder(method)).glob("*.parquet")}
+
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """Write ``metrics.json``."""
-        self._write_json("metrics.json", metrics)
+        """Write ``metrics.json``; values that are no list yet, but give their items one by one, are written so."""
+        write_atomically(self.path / "metrics.json", _json_pieces(metrics))
 
     def append_failure(self, failure: Mapping[str, Any]) -> None:
         """Add a line to ``failures.jsonl``."""
-        self._append("failures.jsonl", failure)
+        self._append(self._failures, failure)
 
-    def append_event(self, event: Mapping[str, Any]) -> None:
-        """Add a line to ``events.jsonl``; the time is put in front."""
-        self._append("events.jsonl", {"time": now(), **event})
+    def append_event(self, event: Mapping[str, Any]) -> int:
+        """Add a line to ``events.jsonl``, the time in front; its place in the file."""
+        return self._append(self._events, {"time": now(), **event})
 
-    def read_events(self) -> Iterator[dict[str, Any]]:
-        """What ``events.jsonl`` holds, in order; raises ``RecordError`` naming a damaged line."""
-        path = self.path / "events.jsonl"
-        if not path.exists():
-            return
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield json.loads(line)
-                except ValueError as error:
-                    raise RecordError(
-                        f"{path}, line {number} is damaged ({error}); delete that line"
-                    ) from error
+    def event_lines(self, without: bytes = b"") -> Iterator[tuple[int, dict[str, Any]]]:
+        """Places and contents of the lines of ``events.jsonl``; raises ``RecordError`` naming a damaged line.
 
-    def _append(self, name: str, line: Mapping[str, Any]) -> None:
-        path = self.path / name
+        Args:
+            without: lines that hold this are passed over; empty for none.
+        """
+        return self._events.lines(without)
+
+    def event_at(self, place: int) -> dict[str, Any]:
+        """The line of ``events.jsonl`` at a place that was given before."""
+        return self._events.at(place)
+
+    def _append(self, journal: Journal, line: Mapping[str, Any]) -> int:
         try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+            return journal.append(line)
         except OSError as error:
-            raise _cannot_write(path, error) from error
+            raise cannot_write(journal.path, error) from error
 
     def _write_json(self, name: str, tree: Mapping[str, Any]) -> None:
         text = json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False)
@@ -381,13 +360,31 @@ def read_settings(path: Path) -> dict[str, Any]:
     return tree
 
 
+def _json_pieces(tree: Mapping[str, Any]) -> Iterator[bytes]:
+    """A mapping as indented JSON, piece by piece; iterators in it become lists of their items."""
+    mark = "{"
+    for key, value in tree.items():
+        yield f"{mark}\n  {json.dumps(key)}: ".encode()
+        if isinstance(value, Iterator):
+            yield from _items(value)
+        else:
+            yield _indented(value, "  ")
+        mark = ","
+    yield b"{}\n" if mark == "{" else b"\n}\n"
+
+
+def _items(values: Iterable[Any]) -> Iterator[bytes]:
+    mark = "["
+    for value in values:
+        yield f"{mark}\n    ".encode() + _indented(value, "    ")
+        mark = ","
+    yield b"[]" if mark == "[" else b"\n  ]"
+
+
+def _indented(value: Any, indent: str) -> bytes:
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return text.replace("\n", f"\n{indent}").encode()
+
+
 def _yaml(tree: Mapping[str, Any]) -> bytes:
     return yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True, width=110).encode()
-
-
-def _drop_partial_line(path: Path) -> None:
-    """Cut off the last line of a file if the process that wrote it died in the middle."""
-    if path.exists():
-        content = path.read_bytes()
-        if content and not content.endswith(b"\n"):
-            write_atomically(path, content[: content.rfind(b"\n") + 1])

@@ -32,7 +32,9 @@ def execute(config: RunConfig, path: Path, way: Way, view: View) -> RunSummary:
     grounding = config.grounds()
     with RunFolder(path, config.tree(), resume=way.resume) as folder:
         engine = Engine(config, plan, folder, view, grounding=grounding)
-        if engine.pending:
+        if way.retry_quarantined:
+            engine.lift_quarantine()
+        if engine.ledger.left:
             _run(config, engine, way)
         summary = engine.summary()
         folder.write_metrics(summary.metrics())
@@ -47,7 +49,7 @@ def _run(config: RunConfig, engine: Engine, way: Way) -> None:
     backend: RunBackend | None = None
     began = False
     try:
-        backend = _backend(config, engine.folder, way)
+        backend = _backend(config, engine, way)
         engine.meters = _meters(engine.folder, way)
         began = True
         asyncio.run(engine.run(backend, backend.embedder_name, backend.provenance))
@@ -58,7 +60,7 @@ def _run(config: RunConfig, engine: Engine, way: Way) -> None:
             backend.close()
 
 
-def _backend(config: RunConfig, folder: RunFolder, way: Way) -> RunBackend:
+def _backend(config: RunConfig, engine: Engine, way: Way) -> RunBackend:
     if way.serial:
         return SerialBackend(config)
     from cluster.ray_environment import prepare_ray
@@ -66,7 +68,8 @@ def _backend(config: RunConfig, folder: RunFolder, way: Way) -> RunBackend:
     prepare_ray(way.address)
     from cluster.ray_backend import RayBackend
 
-    return RayBackend(config, run=folder.path.name, address=way.address, dashboard=way.dashboard)
+    name = engine.folder.path.name
+    return RayBackend(config, name, way.address, way.dashboard, told=engine.lost)
 
 
 def _meters(folder: RunFolder, way: Way) -> Meters:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -31,3 +32,29 @@ def own_signals() -> Iterator[Callable[[], None]]:
         raise KeyboardInterrupt from error
     finally:
         back()
+
+
+@contextmanager
+def loop_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Let SIGINT and SIGTERM call ``stop``; a second one acts as if nothing were done about it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
+
+    def first() -> None:
+        restore()
+        stop()
+
+    for number in before:
+        loop.add_signal_handler(number, first)
+    try:
+        yield
+    finally:
+        restore()

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from negotiation.dialogue import DialogueRecord
     from negotiation.record import NegotiationRecord
-
-SHOWN_ROWS = 30
-"""Longest table of single negotiations; longer runs are shown by category."""
+    from negotiation.topic import Topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +45,15 @@ class Row:
     moved: tuple[float, ...]
     seconds: float
     digest: str
+
+    def line(self) -> dict[str, Any]:
+        """What the events hold of it; the topic is the plan's."""
+        return _line(self, ())
+
+    @classmethod
+    def of_line(cls, topic: Topic, line: Mapping[str, Any]) -> Row:
+        """The row of such a line."""
+        return cls(**_of_line(cls, topic, line))
 
     @classmethod
     def of(cls, record: NegotiationRecord) -> Row:
@@ -100,6 +105,15 @@ class DialogueRow:
     seconds: float
     digest: str
 
+    def line(self) -> dict[str, Any]:
+        """What the events hold of it; the topic is the plan's."""
+        return _line(self, ("method",))
+
+    @classmethod
+    def of_line(cls, topic: Topic, line: Mapping[str, Any]) -> DialogueRow:
+        """The row of such a line."""
+        return cls(**_of_line(cls, topic, line))
+
     @classmethod
     def of(cls, record: DialogueRecord) -> DialogueRow:
         """The row of a record."""
@@ -119,9 +133,32 @@ class DialogueRow:
         )
 
 
+FIGURES = ("converged", "stop_reason", "rounds", "nash_conv", "guidelines", "moved", "seconds", "digest")
+"""Fields of rows that do not follow from the plan, as far as a row has them."""
+
+
+def _line(row: Row | DialogueRow, first: Sequence[str]) -> dict[str, Any]:
+    tree = asdict(row)
+    return {name: tree[name] for name in (*first, *FIGURES) if name in tree}
+
+
+def _of_line(kind: type, topic: Topic, line: Mapping[str, Any]) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        "id": line["negotiation_id"],
+        "topic": topic.id,
+        "question": topic.text,
+        "category": topic.category,
+    }
+    for part in fields(kind):
+        if part.name not in given:
+            value = line[part.name]
+            given[part.name] = tuple(value) if isinstance(value, list) else value
+    return given
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A negotiation by one method that ended with an error."""
+    """A negotiation by one method that ended with an error, and has not been finished since."""
 
     id: str
     topic: str
@@ -152,8 +189,8 @@ class RunSummary:
     Attributes:
         run: the run folder.
         planned: negotiations of the plan, each method counted by itself.
-        rows: those that the game finished, in plan order, those of earlier sessions included.
-        failures: those that ended with an error in this session.
+        rows: those that the game finished, in plan order, those of earlier sessions included; read as they are asked for.
+        failures: the last failure of each that is not finished.
         replies: of models in this run, as far as counted.
         malformed: how many of these had to be thrown away.
         tokens: generated, in all sessions of the run.
@@ -163,12 +200,14 @@ class RunSummary:
         report: where the report is; None if there is none.
         methods: of the run.
         dialogues: what other methods than the game finished, by method and then in plan order.
+        quarantined: negotiations that failed so often that they are not tried again unless that is asked for.
+        tries: how often that is.
     """
 
     run: Path
     planned: int
-    rows: tuple[Row, ...]
-    failures: tuple[Failure, ...]
+    rows: Sequence[Row]
+    failures: Sequence[Failure]
     replies: int
     malformed: int
     tokens: int
@@ -177,7 +216,9 @@ class RunSummary:
     stopped_by: str = ""
     report: Path | None = None
     methods: tuple[str, ...] = ("psro",)
-    dialogues: tuple[DialogueRow, ...] = ()
+    dialogues: Sequence[DialogueRow] = ()
+    quarantined: int = 0
+    tries: int = 1
 
     @property
     def finished(self) -> int:
@@ -187,21 +228,28 @@ class RunSummary:
     @property
     def converged(self) -> int:
         """Finished negotiations that met their method's criterion of consensus, each method counted by itself."""
-        met = [row.converged for row in self.rows] + [bool(row.converged) for row in self.dialogues]
-        return sum(met)
+        return sum(standing.converged or 0 for standing in self.by_method().values())
 
     def by_method(self) -> dict[str, Standing]:
         """What each method came to."""
-        return {method: self._standing(method) for method in self.methods}
+        finished, told, met = Counter[str](), Counter[str](), Counter[str]()
+        for method, converged in self._ends():
+            finished[method] += 1
+            told[method] += converged is not None
+            met[method] += bool(converged)
+        failed = Counter(failure.method for failure in self.failures)
+        return {
+            method: Standing(
+                finished=finished[method],
+                converged=met[method] if told[method] or method in ("psro", "debate") else None,
+                failed=failed[method],
+            )
+            for method in self.methods
+        }
 
-    def _standing(self, method: str) -> Standing:
-        rows = self.rows if method == "psro" else [row for row in self.dialogues if row.method == method]
-        told = [row.converged for row in rows if row.converged is not None]
-        return Standing(
-            finished=len(rows),
-            converged=sum(told) if told or method in ("psro", "debate") else None,
-            failed=sum(failure.method == method for failure in self.failures),
-        )
+    def _ends(self) -> Iterator[tuple[str, bool | None]]:
+        yield from (("psro", row.converged) for row in self.rows)
+        yield from ((row.method, row.converged) for row in self.dialogues)
 
     @property
     def max_nash_conv(self) -> float | None:
@@ -237,7 +285,7 @@ class RunSummary:
         return {} if self.methods == ("psro",) else {"methods": standings}
 
     def metrics(self) -> dict[str, Any]:
-        """What ``metrics.json`` holds."""
+        """What ``metrics.json`` holds; rows are made as they are asked for."""
         return {
             **self.headline(),
             "planned": self.planned,
@@ -245,8 +293,9 @@ class RunSummary:
             "replies": self.replies,
             "malformed": self.malformed,
             "interrupted": self.interrupted,
-            "per_negotiation": [asdict(row) for row in self.rows],
-            **({"dialogues": [asdict(row) for row in self.dialogues]} if self.dialogues else {}),
+            **({"quarantined": self.quarantined} if self.quarantined else {}),
+            "per_negotiation": (asdict(row) for row in self.rows),
+            **({"dialogues": (asdict(row) for row in self.dialogues)} if self.dialogues else {}),
         }
 
     def sentence(self) -> str:
@@ -282,9 +331,13 @@ class RunSummary:
             )
         if self.failures:
             first = self.failures[0]
+            again = "--resume tries them again"
+            if self.quarantined:
+                told = f"{self.quarantined} are quarantined after {self.tries} tries"
+                again = f"{told}; --resume --retry-quarantined tries them again"
             return first.error, (
                 f"{len(self.failures)} of {self.planned} negotiations failed, the first: {first.message};"
-                f" all are in {self.run / 'failures.jsonl'}; --resume tries them again"
+                f" all are in {self.run / 'failures.jsonl'}; {again}"
             )
         return None
 
@@ -293,50 +346,3 @@ def _told(standing: Standing) -> str:
     converged = "no criterion" if standing.converged is None else f"{standing.converged} converged"
     failed = f", {standing.failed} failed" if standing.failed else ""
     return f"{standing.finished} finished, {converged}{failed}"
-
-
-def summary_table(summary: RunSummary) -> Table:
-    """The table at the end: a row a negotiation of the game, or a row a category in long runs."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, expand=True)
-    long = len(summary.rows) > SHOWN_ROWS
-    table.add_column("category" if long else "question", overflow="ellipsis", no_wrap=True, ratio=1)
-    headings = ("negotiations", "converged", "rounds", "guidelines", "NashConv", "moved")
-    for heading in headings if long else headings[1:]:
-        table.add_column(heading, justify="right", no_wrap=True)
-    groups: Mapping[str, Sequence[Row]]
-    if long:
-        groups = {c: [row for row in summary.rows if row.category == c] for c in _categories(summary.rows)}
-    else:
-        groups = {row.id: [row] for row in summary.rows}
-    for name, rows in groups.items():
-        label = Text(name if long else rows[0].question)
-        table.add_row(label, *_cells(rows) if long else _cells(rows)[1:])
-    return table
-
-
-def _categories(rows: Sequence[Row]) -> list[str]:
-    return list(dict.fromkeys(row.category for row in rows))
-
-
-def _cells(rows: Sequence[Row]) -> list[str]:
-    """Count, converged, and means over rows; NashConv is the largest."""
-    converged = sum(row.converged for row in rows)
-    single = len(rows) == 1
-    rounds = _mean([row.rounds for row in rows])
-    sizes = [_mean([row.guidelines[i] for row in rows]) for i in range(len(rows[0].guidelines))]
-    moved = [_mean([row.moved[i] for row in rows]) for i in range(len(rows[0].moved))]
-    return [
-        str(len(rows)),
-        ("yes" if converged else "no") if single else f"{converged}/{len(rows)}",
-        f"{rounds:.0f}" if single else f"{rounds:.1f}",
-        " ".join(f"{size:.0f}" if single else f"{size:.1f}" for size in sizes),
-        f"{max(row.nash_conv for row in rows):.1e}",
-        " ".join(f"{distance:.2f}" for distance in moved),
-    ]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)

@@ -95,10 +95,14 @@ def config_of(methods: Any = "all", **more: Any) -> RunConfig:
     return load_config(tree | more, environment={})
 
 
-def run(path: Path, config: RunConfig, backend: RuleBackend, resume: bool = False) -> RunSummary:
+def run(
+    path: Path, config: RunConfig, backend: RuleBackend, resume: bool = False, retry: bool = False
+) -> RunSummary:
     plan = make_plan(config.cultures, config.plan_topics(), config.seed)
     with RunFolder(path, config.tree(), resume=resume) as folder:
         engine = Engine(config, plan, folder, SilentView())
+        if retry:
+            engine.lift_quarantine()
         asyncio.run(engine.run(backend, "hashes", {"model": "rules", "adapter:confucian": "x"}))
         return engine.summary()
 
@@ -165,7 +169,7 @@ def test_a_method_that_fails_harms_no_other_and_is_all_that_resume_does(tmp_path
     before = _files(path)
     assert len(before) == 9
     again = RuleBackend()
-    second = run(path, config_of("all"), again, resume=True)
+    second = run(path, config_of("all"), again, resume=True, retry=True)
     assert (second.finished, len(second.failures)) == (12, 0)
     assert again.positions == 0
     assert not any("Propose one" in prompt or "this dialogue" in prompt for prompt in again.asked)
@@ -189,11 +193,12 @@ def test_methods_are_added_to_a_finished_run_without_asking_again(tmp_path: Path
 
 def test_an_opening_that_fails_fails_every_method_of_that_topic(tmp_path: Path) -> None:
     backend = RuleBackend(garbage_about="tax?\nState")
-    summary = run(tmp_path / "run", config_of("all"), backend)
+    once = config_of("all", resources={"tries": 1})
+    summary = run(tmp_path / "run", once, backend)
     assert (summary.finished, len(summary.failures)) == (8, 4)
     assert {failure.topic for failure in summary.failures} == {"tax"}
     assert [failure.method for failure in summary.failures] == list(METHODS)
-    assert summary.malformed == 8  # four tries of two sides, once for all methods
+    assert summary.malformed == 8  # four replies of two sides, once for all methods
 
 
 def test_replies_are_counted_over_sessions(tmp_path: Path) -> None:
