@@ -132,6 +132,8 @@ def test_the_job_runs_settings_that_concordat_takes(tmp_path: Path) -> None:
     config = load_config({}, file, environment={})
     assert len(config.plan_tables()) == 28
     assert config.out is not None
+    (workers,) = cluster_of(of_ray("rayjob.yaml"))["workerGroupSpecs"]
+    assert config.resources.replicas * (config.resources.actor_gpus or 0) <= workers["maxReplicas"]
     script = settings["data"]["run.sh"]
     assert f"{config.out}/config.yaml" in script
     manifest = of_ray("rayjob.yaml")
