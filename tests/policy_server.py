@@ -57,7 +57,7 @@ class PolicyServer:
     Attributes:
         url: where it listens, without a slash at the end.
         pace_s: before each event and word.
-        slow_start_s: before a negotiation is named.
+        unnamed: negotiations wait until this is false before they are named.
         key: asked for, if any.
         hostile: every text carries markup that would run as a script.
         trouble: status with which questions are refused, if any; 503 and 429 name seven seconds.
@@ -71,7 +71,7 @@ class PolicyServer:
 
     url: str = ""
     pace_s: float = 0.02
-    slow_start_s: float = 0.0
+    unnamed: bool = False
     key: str = ""
     hostile: bool = False
     trouble: int = 0
@@ -180,7 +180,8 @@ async def negotiation(
     ]
     finished = False
     try:
-        await asyncio.sleep(server.slow_start_s)
+        while server.unnamed:
+            await asyncio.sleep(0.01)
         yield event("started", schema.Started(negotiation_id=id_, cultures=asked.cultures, topic=asked.topic))
         await asyncio.sleep(server.pace_s)
         opened = [
@@ -196,7 +197,7 @@ async def negotiation(
                 yield f"event: failed\ndata: {schema.FailedEvent(error=reason).model_dump_json()}\n\n"
                 return
             yield event("round", round_event(result, k))
-            while server.held_after == k + 1:
+            while server.held_after == k + 1 and not cancelled.is_set():
                 await asyncio.sleep(0.01)
         finished = True
         yield event("finished", schema.FinishedEvent(policy=result))

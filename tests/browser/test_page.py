@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -14,10 +15,19 @@ expect = playwright.expect
 VIEWS = ("negotiate", "ask", "policies", "policy/duty-1", "cultures")
 
 
+Serving = Callable[..., PolicyServer]
+
+
 @pytest.fixture
-def server() -> Iterator[PolicyServer]:
-    with serving() as running:
-        yield running
+def serve() -> Iterator[Serving]:
+    """Starts servers; pages are closed before these end, if a test asks for this first."""
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(serving(PolicyServer(**settings)))
+
+
+@pytest.fixture
+def server(serve: Serving) -> PolicyServer:
+    return serve()
 
 
 def start(page: Any, question: str = QUESTION) -> Any:
@@ -60,36 +70,37 @@ def test_a_negotiation_is_shown_to_its_end(server: PolicyServer, visit: Visiting
     assert steps.locator(".hollow .mark").count() == 2
 
 
-def test_what_is_focused_and_open_stays_so_while_rounds_come(visit: Visiting) -> None:
-    with serving(PolicyServer(held_after=1)) as server:
-        page = visit(server.url).go()
-        shown = start(page)
-        first = shown.get_by_role("region", name="Confucian").locator(".clause").first
-        first.locator("summary").click()
-        expect(first.locator(".weight")).to_have_text("weight 100%")
-        server.held_after = 2
-        expect(first.locator(".weight")).to_have_text("weight 70%")
-        assert page.evaluate("document.activeElement.textContent").startswith("first guideline")
-        expect(first.locator("details")).to_have_attribute("open", "")
-        server.held_after = 0
-        expect(shown.locator(".outcome")).to_contain_text("Converged")
-        assert page.evaluate("document.activeElement.textContent").startswith("first guideline")
+def test_what_is_focused_and_open_stays_so_while_rounds_come(serve: Serving, visit: Visiting) -> None:
+    server = serve(held_after=1)
+    page = visit(server.url).go()
+    shown = start(page)
+    first = shown.get_by_role("region", name="Confucian").locator(".clause").first
+    first.locator("summary").click()
+    expect(first.locator(".weight")).to_have_text("weight 100%")
+    server.held_after = 2
+    expect(first.locator(".weight")).to_have_text("weight 70%")
+    assert page.evaluate("document.activeElement.textContent").startswith("first guideline")
+    expect(first.locator("details")).to_have_attribute("open", "")
+    server.held_after = 0
+    expect(shown.locator(".outcome")).to_contain_text("Converged")
+    assert page.evaluate("document.activeElement.textContent").startswith("first guideline")
 
 
-@pytest.mark.parametrize("slow_start_s", [0.0, 0.5], ids=["named", "not yet named"])
-def test_cancelling_is_told_to_the_server(visit: Visiting, slow_start_s: float) -> None:
-    with serving(PolicyServer(pace_s=0.5, slow_start_s=slow_start_s)) as server:
-        page = visit(server.url).go()
-        shown = start(page)
-        if not slow_start_s:
-            expect(shown.get_by_text("Opening statement").first).to_be_visible()
-        shown.get_by_role("button", name="Cancel").click()
-        expect(shown.locator(".outcome")).to_have_text("Cancelled.")
-        assert server.cancelled == ["n0"]
-        expect(shown.get_by_role("button", name="Cancel")).to_be_hidden()
-        assert page.evaluate("document.activeElement.id") == "negotiation-title"
-        server.pace_s = server.slow_start_s = 0.0
-        converged(page)  # the next one is not held up
+@pytest.mark.parametrize("unnamed", [False, True], ids=["named", "not yet named"])
+def test_cancelling_is_told_to_the_server(serve: Serving, visit: Visiting, unnamed: bool) -> None:
+    server = serve(held_after=1, unnamed=unnamed)
+    page = visit(server.url).go()
+    shown = start(page)
+    if not unnamed:
+        expect(shown.get_by_text("After round 1")).to_be_visible()
+    shown.get_by_role("button", name="Cancel").click()
+    server.unnamed = False
+    expect(shown.locator(".outcome")).to_have_text("Cancelled.")
+    assert server.cancelled == ["n0"]
+    expect(shown.get_by_role("button", name="Cancel")).to_be_hidden()
+    assert page.evaluate("document.activeElement.id") == "negotiation-title"
+    server.held_after = 0
+    converged(page)  # the next one is not held up
 
 
 def test_what_is_missing_is_said_beside_the_field(server: PolicyServer, visit: Visiting) -> None:
@@ -153,29 +164,29 @@ def test_other_models_answer_alone(server: PolicyServer, visit: Visiting) -> Non
     assert answer.get_by_role("region", name="Base model").count() == 0
 
 
-def test_an_answer_that_was_not_rewritten_says_why(visit: Visiting) -> None:
-    with serving(PolicyServer(fault="the rewriting repeated itself")) as server:
-        answer = ask(visit(server.url).go("ask"))
-        expect(
-            answer.get_by_text("The base answer was not rewritten: the rewriting repeated itself")
-        ).to_be_visible()
-        assert answer.locator("ins, del").count() == 0
+def test_an_answer_that_was_not_rewritten_says_why(serve: Serving, visit: Visiting) -> None:
+    server = serve(fault="the rewriting repeated itself")
+    answer = ask(visit(server.url).go("ask"))
+    expect(
+        answer.get_by_text("The base answer was not rewritten: the rewriting repeated itself")
+    ).to_be_visible()
+    assert answer.locator("ins, del").count() == 0
 
 
-def test_an_answer_that_breaks_off_is_no_answer(visit: Visiting) -> None:
-    with serving(PolicyServer(breaks_off=True)) as server:
-        page = visit(server.url).go("ask")
-        ask(page)
-        expect(page.locator("#ask-error")).to_contain_text("broke off")
+def test_an_answer_that_breaks_off_is_no_answer(serve: Serving, visit: Visiting) -> None:
+    server = serve(breaks_off=True)
+    page = visit(server.url).go("ask")
+    ask(page)
+    expect(page.locator("#ask-error")).to_contain_text("broke off")
 
 
-def test_stopping_an_answer(visit: Visiting) -> None:
-    with serving(PolicyServer(pace_s=3.0)) as server:
-        page = visit(server.url).go("ask")
-        answer = ask(page)
-        page.get_by_role("button", name="Stop").click()
-        expect(answer.get_by_text("Stopped.")).to_be_visible()
-        assert page.evaluate("document.activeElement.id") == "ask-send"
+def test_stopping_an_answer(serve: Serving, visit: Visiting) -> None:
+    server = serve(pace_s=3.0)
+    page = visit(server.url).go("ask")
+    answer = ask(page)
+    page.get_by_role("button", name="Stop").click()
+    expect(answer.get_by_text("Stopped.")).to_be_visible()
+    assert page.evaluate("document.activeElement.id") == "ask-send"
 
 
 def test_everything_is_reached_by_keys_alone(server: PolicyServer, visit: Visiting) -> None:
@@ -248,31 +259,31 @@ def test_nothing_is_wider_than_the_window_and_no_names_touch(
     assert seen.too_wide == 0
 
 
-def test_texts_are_never_markup(visit: Visiting) -> None:
-    with serving(PolicyServer(hostile=True)) as server:
-        page = visit(server.url).go()
-        expect(converged(page)).to_contain_text("<script>window.hacked")
-        for view in VIEWS:
-            page = visit(server.url).go(view)
-        page.get_by_role("link", name="Ask", exact=True).click()
-        expect(ask(page)).to_contain_text("<script>window.hacked")
-        assert page.evaluate("window.hacked") is None
-        assert page.locator("main img[src]").count() == 0
+def test_texts_are_never_markup(serve: Serving, visit: Visiting) -> None:
+    server = serve(hostile=True)
+    page = visit(server.url).go()
+    expect(converged(page)).to_contain_text("<script>window.hacked")
+    for view in VIEWS:
+        page = visit(server.url).go(view)
+    page.get_by_role("link", name="Ask", exact=True).click()
+    expect(ask(page)).to_contain_text("<script>window.hacked")
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("main img[src]").count() == 0
 
 
-def test_the_key_is_asked_for_once(visit: Visiting) -> None:
-    with serving(PolicyServer(key="sesame")) as server:
-        page = visit(server.url, refusals=True).page
-        page.goto(server.url)
-        page.get_by_label("API key").fill("wrong")
-        page.get_by_role("button", name="Use this key").click()
-        expect(page.get_by_text("The server did not take that key.")).to_be_visible()
-        page.get_by_label("API key").fill("sesame")
-        page.get_by_role("button", name="Use this key").click()
-        expect(page.get_by_role("checkbox", name="Confucian")).to_be_visible()
-        page.reload()
-        converged(page)
-        expect(page.get_by_label("API key")).to_be_hidden()
+def test_the_key_is_asked_for_once(serve: Serving, visit: Visiting) -> None:
+    server = serve(key="sesame")
+    page = visit(server.url, refusals=True).page
+    page.goto(server.url)
+    page.get_by_label("API key").fill("wrong")
+    page.get_by_role("button", name="Use this key").click()
+    expect(page.get_by_text("The server did not take that key.")).to_be_visible()
+    page.get_by_label("API key").fill("sesame")
+    page.get_by_role("button", name="Use this key").click()
+    expect(page.get_by_role("checkbox", name="Confucian")).to_be_visible()
+    page.reload()
+    converged(page)
+    expect(page.get_by_label("API key")).to_be_hidden()
 
 
 @pytest.mark.parametrize(
@@ -282,14 +293,16 @@ def test_the_key_is_asked_for_once(visit: Visiting) -> None:
         (429, "Too many requests at once. Try again in 7 seconds."),
     ],
 )
-def test_a_busy_server_says_when_to_come_back(visit: Visiting, status: int, words: str) -> None:
-    with serving(PolicyServer(trouble=status)) as server:
-        page = visit(server.url, refusals=True).go()
-        start(page)
-        expect(page.locator("#negotiate-error")).to_have_text(words)
-        page.get_by_role("link", name="Ask", exact=True).click()
-        ask(page)
-        expect(page.locator("#ask-error")).to_have_text(words)
+def test_a_busy_server_says_when_to_come_back(
+    serve: Serving, visit: Visiting, status: int, words: str
+) -> None:
+    server = serve(trouble=status)
+    page = visit(server.url, refusals=True).go()
+    start(page)
+    expect(page.locator("#negotiate-error")).to_have_text(words)
+    page.get_by_role("link", name="Ask", exact=True).click()
+    ask(page)
+    expect(page.locator("#ask-error")).to_have_text(words)
 
 
 def test_a_server_that_is_gone(visit: Visiting) -> None:

@@ -1,0 +1,158 @@
+"""The page in a real Chromium against ``concordat serve`` with the bundled model.
+
+With CONCORDAT_SCREENSHOTS=docs/images it writes the pictures of the page, and with CONCORDAT_RUN=runs/... it serves that run
+instead of a small one of its own:
+
+    CONCORDAT_SCREENSHOTS=docs/images CONCORDAT_RUN=runs/first pytest tests/browser/test_server.py -m slow
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import Visit, Visiting, playwright
+from tests.policy_server import PolicyServer, policy
+
+pytest.importorskip("torch", reason="the bundled model needs the extra 'cpu' or 'gpu'")
+pytest.importorskip("ray.serve", reason="the server needs the extra 'serve'")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+expect = playwright.expect
+START_S, STOP_S = 400, 90
+LONG_MS = 900_000
+QUESTION = "Should voting be a duty?"
+
+
+def policy_file(folder: Path) -> None:
+    """A policy of the stand-in, as a run keeps it."""
+    told = policy(PolicyServer(), "duty-1").model_dump()
+    tree = {
+        "policy_version": 1,
+        "negotiation_id": told["id"],
+        "record_digest": "0",
+        "topic": told["topic"],
+        "players": told["sides"],
+        "equilibrium": {"solver": "exact", "nash_conv": told["nash_conv"], "solver_converged": True},
+        "converged": told["converged"],
+        "stop_reason": "equilibrium",
+        "rounds": told["rounds"],
+        "seed": 0,
+        "provenance": {},
+    }
+    folder.mkdir(parents=True)
+    (folder / "duty-1.json").write_text(json.dumps(tree))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Its address."""
+    named = os.environ.get("CONCORDAT_RUN")
+    run = Path(named) if named else tmp_path_factory.mktemp("run")
+    if not named:
+        policy_file(run / "policies")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CONCORDAT_")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cluster.cli", "serve", str(run), "--port", str(port)], env=environment
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_ready(url, process)
+        yield url
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the server ended by itself"
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=15) as response:
+                if response.status == 200:
+                    return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            pass
+        time.sleep(0.5)
+    raise AssertionError(f"the server was not ready within {START_S} s")
+
+
+Screenshot = Callable[[Visit, str], None]
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_day_at_the_page(server: str, visit: Visiting, screenshot: Screenshot, width: int) -> None:
+    seen = visit(server, width=width)
+    page = seen.go()
+    negotiate(page)
+    assert seen.too_wide == 0
+    screenshot(seen, f"page-{width}-negotiate")
+    ask(seen.go("policies"))
+    assert seen.too_wide == 0
+    screenshot(seen, f"page-{width}-ask")
+    for view in ("policies", "cultures"):
+        seen.go(view)
+        page.wait_for_timeout(300)
+        assert seen.too_wide == 0
+        screenshot(seen, f"page-{width}-{view}")
+    seen.go("policies")
+    page.locator(".row a").first.click()
+    expect(page.get_by_role("img", name="Policy: highest")).to_be_visible(timeout=LONG_MS)
+    screenshot(seen, f"page-{width}-policy")
+
+
+def negotiate(page: Any) -> None:
+    page.get_by_role("textbox", name="Question", exact=True).fill(QUESTION)
+    page.get_by_role("button", name="Start the negotiation").click()
+    shown = page.locator("#negotiation")
+    expect(shown.get_by_text("After round 1")).to_be_visible(timeout=LONG_MS)
+    expect(shown.get_by_role("img", name="Gains by round. Round 1: English-Speaking")).to_be_visible()
+    expect(shown.locator(".outcome")).to_be_visible(timeout=LONG_MS)
+    expect(shown.locator(".outcome")).to_contain_text("round")
+    sides = shown.locator(".side")
+    expect(sides).to_have_count(2)
+    for k in range(2):
+        weights = sides.nth(k).locator(".clause .weight").all_text_contents()
+        shares = [float(text.removeprefix("weight ").strip("<>%")) for text in weights]
+        assert abs(sum(shares) - 100) <= 2 * len(shares)
+        expect(sides.nth(k).locator(".statement").first).not_to_be_empty()
+    page.wait_for_timeout(300)
+
+
+def ask(page: Any) -> None:
+    page.locator(".row a").first.click()
+    page.get_by_role("link", name="Ask this policy").click(timeout=LONG_MS)
+    page.get_by_label("Your question").fill("Should everyone have to vote?")
+    page.get_by_role("button", name="Ask", exact=True).click()
+    answer = page.locator(".answer").first
+    expect(answer.locator(".facts")).to_contain_text("drawn with weight", timeout=LONG_MS)
+    expect(answer.get_by_role("region", name="Base model").locator("p")).not_to_be_empty()
+    expect(answer.get_by_role("region", name="Policy").locator("p")).not_to_be_empty()
+    page.wait_for_timeout(300)
+
+
+def test_a_negotiation_is_cancelled(server: str, visit: Visiting) -> None:
+    page = visit(server).go()
+    page.get_by_label("Question", exact=True).fill(QUESTION)
+    page.get_by_role("button", name="Start the negotiation").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#negotiation .outcome")).to_have_text("Cancelled.", timeout=LONG_MS)
