@@ -13,8 +13,8 @@ import typer
 
 from cluster import __version__, flags
 from cluster.arguments import settings_of_flags, spread_values
-from cluster.chat.cli import CHAT_EXAMPLES, CHAT_HELP, chat_command
 from cluster.bargaining.cli import bargain_command
+from cluster.chat.cli import CHAT_EXAMPLES, CHAT_HELP, chat_command
 from cluster.comparison.export_cli import export_command
 from cluster.comparison.sweep_cli import sweep_command
 from cluster.console import INTERRUPTED, MISUSED, OK, Output, status_of

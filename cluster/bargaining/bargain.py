@@ -139,9 +139,7 @@ def stakes_of(
     )
 
 
-def value_readings(
-    players: Sequence[str], offers: Offers, detector: Detector | None
-) -> list[Array | None]:
+def value_readings(players: Sequence[str], offers: Offers, detector: Detector | None) -> list[Array | None]:
     """For each side the cosine of what each offer speaks for with what its people value; None for unknown people.
 
     Values of offers are read by the detector, those of people come from the profiles that ship with the package.

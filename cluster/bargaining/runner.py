@@ -1,7 +1,7 @@
 """RLlib's environment runner with leaner metrics.
 
-The stock runner writes some fifteen smoothed metrics for every episode and counters for every move. In games of two or three moves
-that takes longer than playing them; means over a call say the same here.
+The stock runner writes some fifteen smoothed metrics for every episode, and counters for every move. In games of two or three
+moves that takes longer than playing them; means over a call say the same here.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ class LeanRunner(MultiAgentEnvRunner):  # type: ignore[misc]  # RLlib is partly 
             for agent, one in episode.agent_episodes.items():
                 returns[agent].append(float(one.get_return()))  # payoffs come with the last move
         for agent, values in returns.items():
-            self.metrics.log_value(
-                (EPISODE_AGENT_RETURN_MEAN, agent), sum(values) / len(values), window=1
-            )
+            self.metrics.log_value((EPISODE_AGENT_RETURN_MEAN, agent), sum(values) / len(values), window=1)
         episodes = len(self._done_episodes_for_metrics)
         for name, lifetime, count in (
             (NUM_ENV_STEPS_SAMPLED, NUM_ENV_STEPS_SAMPLED_LIFETIME, self._moves),
