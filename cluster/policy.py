@@ -9,16 +9,16 @@ from negotiation.record import NegotiationRecord
 POLICY_VERSION = 1
 
 
-def consensus_policy(record: NegotiationRecord) -> dict[str, Any]:
+def consensus_policy(record: NegotiationRecord, digest: str | None = None) -> dict[str, Any]:
     """The saved form of a record's result: each side's weighted guidelines, the equilibrium, the statements.
 
     Embeddings stay in the record. Guidelines are in the order in which they were added; weights are those of
-    the final equilibrium, unrounded.
+    the final equilibrium, unrounded. ``digest`` is the record's, if it is known already.
     """
     return {
         "policy_version": POLICY_VERSION,
         "negotiation_id": record.negotiation_id,
-        "record_digest": record.digest(),
+        "record_digest": digest or record.digest(),
         "topic": {"id": record.topic.id, "text": record.topic.text, "category": record.topic.category},
         "players": [_side(record, player) for player in range(len(record.players))],
         "equilibrium": {

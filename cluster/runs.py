@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
     from cluster.commands import Way
 
 
-def execute(config: RunConfig, path: Path, way: Way, view: View) -> RunSummary:
-    """Do what is left to do of a run and sum it up.
+Starter = Callable[[RunConfig, Engine, "Way"], RunBackend]
+"""Starts the models of a run."""
+
+
+def execute(config: RunConfig, path: Path, way: Way, view: View, start: Starter | None = None) -> RunSummary:
+    """Do what is left to do of a run and sum it up; ``start`` starts other models than the way says.
 
     Raises:
         RunError: if the folder is in use, of another version, of another run, or cannot be written.
@@ -35,7 +40,7 @@ def execute(config: RunConfig, path: Path, way: Way, view: View) -> RunSummary:
         if way.retry_quarantined:
             engine.lift_quarantine()
         if engine.ledger.left:
-            _run(config, engine, way)
+            _run(config, engine, way, start or _backend)
         summary = engine.summary()
         folder.write_metrics(summary.metrics())
         if summary.finished and not summary.interrupted:
@@ -45,11 +50,11 @@ def execute(config: RunConfig, path: Path, way: Way, view: View) -> RunSummary:
         return summary
 
 
-def _run(config: RunConfig, engine: Engine, way: Way) -> None:
+def _run(config: RunConfig, engine: Engine, way: Way, start: Starter) -> None:
     backend: RunBackend | None = None
     began = False
     try:
-        backend = _backend(config, engine, way)
+        backend = start(config, engine, way)
         engine.meters = _meters(engine.folder, way)
         began = True
         asyncio.run(engine.run(backend, backend.embedder_name, backend.provenance))

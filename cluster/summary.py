@@ -56,8 +56,8 @@ class Row:
         return cls(**_of_line(cls, topic, line))
 
     @classmethod
-    def of(cls, record: NegotiationRecord) -> Row:
-        """The row of a record."""
+    def of(cls, record: NegotiationRecord, digest: str | None = None) -> Row:
+        """The row of a record; its digest, if it is known already."""
         distances = record.statement_distances()
         return cls(
             id=record.negotiation_id,
@@ -71,7 +71,7 @@ class Row:
             guidelines=tuple(len(pool) for pool in record.pools),
             moved=tuple(float(distances[i, i]) for i in range(len(record.players))),
             seconds=record.seconds,
-            digest=record.digest(),
+            digest=digest or record.digest(),
         )
 
 
@@ -115,8 +115,8 @@ class DialogueRow:
         return cls(**_of_line(cls, topic, line))
 
     @classmethod
-    def of(cls, record: DialogueRecord) -> DialogueRow:
-        """The row of a record."""
+    def of(cls, record: DialogueRecord, digest: str | None = None) -> DialogueRow:
+        """The row of a record; its digest, if it is known already."""
         distances = record.statement_distances()
         return cls(
             id=record.negotiation_id,
@@ -129,7 +129,7 @@ class DialogueRow:
             stop_reason=record.stop_reason,
             moved=tuple(float(distances[i, i]) for i in range(len(record.players))),
             seconds=record.seconds,
-            digest=record.digest(),
+            digest=digest or record.digest(),
         )
 
 

@@ -128,6 +128,8 @@ def standfirst(run: RunView) -> str:
     """The run in one sentence."""
     count, failed = len(run.negotiations), len(run.failures)
     beside = _beside(run.others)
+    if run.finished is not None:
+        beside = f" These are {count} of the {run.finished} that finished, drawn evenly; metrics.json has all.{beside}"
     if not count:
         return f"No negotiation finished{' as a game' if beside else ''}; {failed} failed.{beside}"
     converged = sum(item.converged for item in run.negotiations)

@@ -30,13 +30,17 @@ LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 STANDARD_TERMS = frozenset({"consistency", "acceptance", "novelty"})
 """With these terms alone the payoffs follow from the record; those of a user's own term do not."""
 
+MOST_SHOWN = 200
+"""Negotiations on one page; of a run with more of them, some are drawn evenly, by name."""
+
 PACKAGES = ("numpy", "open_spiel", "plotly", "pyarrow")
 
 
 def read_run(run: Path) -> RunView:
     """Read a run folder.
 
-    A record that cannot be read is listed among the failures, so that one damaged file hides no other.
+    A record that cannot be read is listed among the failures, so that one damaged file hides no other. Of a long run only
+    ``MOST_SHOWN`` records are read.
 
     Raises:
         RunError: if ``run`` is no folder with a ``negotiations`` folder in it.
@@ -49,12 +53,13 @@ def read_run(run: Path) -> RunView:
         )
     records: list[NegotiationRecord] = []
     failures: list[Failure] = []
-    for path in sorted(folder.glob("*.parquet")):
+    paths = sorted(folder.glob("*.parquet"))
+    for path in paths[:: -(-len(paths) // MOST_SHOWN) or 1]:
         try:
             records.extend(read_records(path))
         except RecordError as error:
             failures.append(Failure(path.stem, path.name, "", "RecordError", str(error)))
-    finished = {(safe_name(record.negotiation_id), "psro") for record in records}
+    finished = {(path.stem, "psro") for path in paths} - {(failure.topic_id, "psro") for failure in failures}
     others = {method: sorted((run / records_folder(method)).glob("*.parquet")) for method in METHODS[1:]}
     finished |= {(path.stem, method) for method, paths in others.items() for path in paths}
     failures.extend(_failures(run / "failures.jsonl", finished))
@@ -67,7 +72,8 @@ def read_run(run: Path) -> RunView:
         metrics=_metrics(run / "metrics.json"),
         config=config.read_text(encoding="utf-8", errors="replace") if config.exists() else "",
         versions=versions(),
-        others={method: len(paths) for method, paths in others.items() if paths},
+        others={method: len(found) for method, found in others.items() if found},
+        finished=len(paths) if len(paths) > MOST_SHOWN else None,
     )
 
 

@@ -212,7 +212,8 @@ class Failure:
 class RunView:
     """A whole run: what finished, what failed, and where it came from.
 
-    ``others`` counts what other methods than the game finished; the page does not show their dialogues.
+    ``others`` counts what other methods than the game finished; the page does not show their dialogues. ``finished`` is how
+    many negotiations the game finished, if the page shows only some of them.
     """
 
     name: str
@@ -222,6 +223,7 @@ class RunView:
     config: str
     versions: Mapping[str, str]
     others: Mapping[str, int] = field(default_factory=dict)
+    finished: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,10 +223,12 @@ class Ledger:
         return Failure(planned.id, planned.topic.id, line["error"], line["message"], self.methods[method])
 
     def _open(self) -> NDArray[np.bool_]:
-        return (self._done == NOWHERE) & (self._tried < self.tries)
+        found: NDArray[np.bool_] = (self._done == NOWHERE) & (self._tried < self.tries)
+        return found
 
     def _stuck(self) -> NDArray[np.bool_]:
-        return (self._done == NOWHERE) & (self._tried > 0)
+        found: NDArray[np.bool_] = (self._done == NOWHERE) & (self._tried > 0)
+        return found
 
     def _place(self, negotiation_id: str) -> int:
         value = np.uint64(_hash(negotiation_id))
@@ -236,7 +238,7 @@ class Ledger:
         return int(self._order[found])
 
     def _key(self, negotiation_id: str, method: str) -> tuple[int, int]:
-        return self._place(negotiation_id), self.methods.index(method)  # type: ignore[arg-type]
+        return self._place(negotiation_id), self.methods.index(method)
 
     def _read(self) -> None:
         """Take up what earlier sessions wrote; what has a record but no line, since its session died, gets one."""

@@ -83,10 +83,10 @@ class Writer:
 
     def _written(self, finished: Finished) -> Row | DialogueRow:
         record = finished.record
+        digest = record.digest()
         if isinstance(record, DialogueRecord):
-            row = DialogueRow.of(record)
             self._folder.write_dialogue(record)
-            return row
-        self._folder.write_policy(finished.planned.id, consensus_policy(record))
+            return DialogueRow.of(record, digest)
+        self._folder.write_policy(finished.planned.id, consensus_policy(record, digest))
         self._folder.write_record(record)  # last: a negotiation is finished once its record is there
-        return Row.of(record)
+        return Row.of(record, digest)
