@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
@@ -73,16 +75,30 @@ class Batch:
 
 
 class MeteredBackend:
-    """Passes batches on and tells of each that came back."""
+    """Passes batches on and tells of each that came back.
 
-    def __init__(self, inner: Backend, told: Callable[[Batch], None]) -> None:
+    Args:
+        inner: where they go.
+        told: of each that came back.
+        queued: by model, of the number of requests that are there or on their way, each time it changes.
+    """
+
+    def __init__(
+        self,
+        inner: Backend,
+        told: Callable[[Batch], None],
+        queued: Callable[[str, int], None] | None = None,
+    ) -> None:
         self._inner = inner
         self._told = told
+        self._queued = queued
+        self._there: Counter[str] = Counter()
 
     async def generate(self, model: str, requests: list[GenerationRequest]) -> list[Generation]:
         """One generation a request."""
         began = monotonic()
-        replies = await self._inner.generate(model, requests)
+        with self._waiting(model, len(requests)):
+            replies = await self._inner.generate(model, requests)
         read = sum(reply.prompt_tokens for reply in replies)
         written = sum(reply.generated_tokens for reply in replies)
         self._told(Batch(model, len(requests), read, written, monotonic() - began))
@@ -91,16 +107,31 @@ class MeteredBackend:
     async def embed(self, texts: list[str]) -> NDArray[np.float64]:
         """(n, D) for n texts."""
         began = monotonic()
-        vectors = await self._inner.embed(texts)
+        with self._waiting("embedder", len(texts)):
+            vectors = await self._inner.embed(texts)
         self._told(Batch("embedder", len(texts), 0, 0, monotonic() - began))
         return vectors
 
     async def score(self, model: str, requests: list[ScoringRequest]) -> list[Score]:
         """One score a request."""
         began = monotonic()
-        scores = await self._inner.score(model, requests)
+        with self._waiting(model, len(requests)):
+            scores = await self._inner.score(model, requests)
         self._told(Batch(model, len(requests), 0, 0, monotonic() - began))
         return scores
+
+    @contextmanager
+    def _waiting(self, model: str, requests: int) -> Iterator[None]:
+        self._count(model, requests)
+        try:
+            yield
+        finally:
+            self._count(model, -requests)
+
+    def _count(self, model: str, requests: int) -> None:
+        self._there[model] += requests
+        if self._queued is not None:
+            self._queued(model, self._there[model])
 
 
 class SerialBackend(LocalBackend):

@@ -98,9 +98,11 @@ class Engine:
         left = self.ledger.left
         self.folder.append_event({"event": "run_started", "planned": self.state.total, "pending": left})
         self.state.begin()
+        self._stand()
         self.view.start(self.state)
         self._writer = Writer(self.folder, self._on_written)
-        self._task = asyncio.ensure_future(self._try_all(MeteredBackend(backend, self._on_batch), setting))
+        metered = MeteredBackend(backend, self._on_batch, self.meters.queue)
+        self._task = asyncio.ensure_future(self._try_all(metered, setting))
         try:
             with loop_signals(self._on_signal):
                 await self._task
@@ -194,7 +196,8 @@ class Engine:
         """Follow the game."""
         self.state.take(event)
         if isinstance(event, RoundFinished):
-            self.meters.round(event.nash_conv)
+            players = self.ledger.planned(event.negotiation_id).players
+            self.meters.round(event.nash_conv, dict(zip(players, event.best_gains, strict=True)))
             self.folder.append_event(
                 {
                     "event": "round_finished",
@@ -208,6 +211,10 @@ class Engine:
             )
         self.meters.running(len(self.state.running))
         self.view.update(self.state)
+
+    def _stand(self) -> None:
+        state = self.state
+        self.meters.standing(planned=state.total, finished=state.finished, failed=state.failed)
 
     def _on_batch(self, batch: Batch) -> None:
         self.state.tokens += batch.tokens
@@ -256,6 +263,7 @@ class Engine:
         self.ledger.finish(planned.id, method, line)
         self.state.finished = self.ledger.finished
         self.meters.finished(row.converged, method)
+        self._stand()
         how = "converged" if row.converged else row.stop_reason
         after = "" if row.rounds is None else f" after {row.rounds} round{'s' * (row.rounds != 1)}"
         self.view.update(self.state, f"{_label(planned, method)}: {how}{after}")
@@ -276,6 +284,7 @@ class Engine:
             return
         self.state.failed = self.ledger.quarantined
         self.meters.failed(type(error).__name__)
+        self._stand()
         limit = self.config.resources.tries
         tries = f" (try {tried} of {limit})" if limit > 1 else ""
         self.view.update(self.state, f"{_label(planned, method)}: failed{tries}: {str(error) or repr(error)}")

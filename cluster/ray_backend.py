@@ -20,6 +20,7 @@ from ray.exceptions import RayError, RayTaskError
 from agents.models.config import ModelConfig, load_model
 from agents.models.protocol import Generation, GenerationRequest, LanguageModel, Score, ScoringRequest
 from cluster.config import ResourcesConfig, RunConfig
+from cluster.metrics import ActorMeter
 from cluster.ray_environment import job_address
 from cluster.signals import own_signals
 from cluster.simulation.placing import Part, Placement, gpus_for, share, spare_cpus
@@ -61,6 +62,7 @@ class CultureActor:
     def __init__(self, culture: str, adapter: str | None, config: ModelConfig) -> None:
         self._label = f"{culture} ({config.kind} model, adapter: {adapter or 'none'})"
         self._config = config
+        self._meter = ActorMeter()
 
     def __repr__(self) -> str:
         return self._label
@@ -75,7 +77,9 @@ class CultureActor:
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Generation]:
         """One generation a request."""
-        return self._model.generate(requests)
+        replies = self._model.generate(requests)
+        self._meter.show()
+        return replies
 
     def score(self, requests: Sequence[ScoringRequest]) -> list[Score]:
         """One score a request."""
@@ -89,6 +93,7 @@ class EmbedderActor:
         self._label = f"embedder ({embedder})"
         self._name = embedder
         self._threads = threads
+        self._meter = ActorMeter()
 
     def __repr__(self) -> str:
         return self._label
@@ -105,7 +110,9 @@ class EmbedderActor:
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """(n, D) for n texts."""
-        return self._embedder.embed(texts)
+        vectors = self._embedder.embed(texts)
+        self._meter.show()
+        return vectors
 
 
 def connect(resources: ResourcesConfig, address: str | None = None, dashboard: bool = False) -> bool:

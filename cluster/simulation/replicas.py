@@ -35,7 +35,10 @@ class ActorReplica:
     async def call(self, method: str, batch: Sequence[Any]) -> Sequence[Any]:
         """The actor's answers; its own errors come as they were raised there."""
         try:
-            answers: Sequence[Any] = await getattr(self.actor, method).remote(batch)
+            call = getattr(self.actor, method).options(
+                name=f"{method} ({self.label})"
+            )  # as Ray's dashboard shows it
+            answers: Sequence[Any] = await call.remote(batch)
         except RayError as error:
             raise plain(error) from error
         return answers
