@@ -18,6 +18,7 @@ from cluster.chat.cli import CHAT_EXAMPLES, CHAT_HELP, chat_command
 from cluster.comparison.export_cli import export_command
 from cluster.comparison.sweep_cli import sweep_command
 from cluster.console import INTERRUPTED, MISUSED, OK, Output, status_of
+from cluster.dashboard.cli import dashboard_command
 from cluster.evaluation_cli import evaluate_app
 from cluster.jobs.cli import jobs_app, submit_command
 from cluster.replay.cli import replay_command
@@ -50,6 +51,7 @@ app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(jobs_app, name="jobs")
 app.command("submit")(submit_command)
 app.command("status")(status_command)
+app.command("dashboard")(dashboard_command)
 app.command("replay")(replay_command)
 app.command("export")(export_command)
 app.command("sweep")(sweep_command)

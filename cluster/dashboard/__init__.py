@@ -1,0 +1,1 @@
+"""What Grafana draws of runs, trainings and servers, beside Ray's own dashboards."""
