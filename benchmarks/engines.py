@@ -22,10 +22,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import os
-import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +40,7 @@ from agents.models.config import (
     parse_model_argument,
 )
 from agents.models.protocol import Generation, GenerationRequest
+from benchmarks.provenance import provenance
 
 LEAST_RATIO = 0.9
 """Of our engine to plain ``generate`` with replies of the same lengths."""
@@ -347,22 +345,6 @@ def _version(name: str) -> str | None:
     return None
 
 
-def environment() -> dict[str, Any]:
-    """Commit, versions and hardware."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return {
-        "commit": commit.stdout.strip() or "unknown",
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("torch", "transformers", "peft", "numpy")},
-        "hardware": {
-            "cpu": names[0].split(":", 1)[1].strip() if names else platform.processor(),
-            "cores": os.cpu_count(),
-            "load": [round(load, 2) for load in os.getloadavg()],
-        },
-    }
-
-
 def parser() -> argparse.ArgumentParser:
     """Of the command line."""
     found = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -399,8 +381,7 @@ def main() -> int:
     figures = measure(options)
     record = {
         "benchmark": "engines",
-        **environment(),
-        "seed": options.seed,
+        **provenance(options.seed, ("torch", "transformers", "peft", "numpy"), ("agents",)),
         "model": options.model,
         "threads": options.threads,
         **figures,

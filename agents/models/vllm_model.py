@@ -1,8 +1,8 @@
 """A model that vLLM runs in processes of its own: continuous batching, paged key-value cache, tensor parallelism.
 
-vLLM is an extra (``vllm``) and is imported when a model is loaded. Written for the API of vLLM 0.32 and 0.33: ``LLM.generate`` takes one
-``SamplingParams`` and one ``LoRARequest`` a prompt, so that a call mixes adapters, temperatures and seeds; ``prompt_logprobs=0``
-gives the log-probability of each prompt token, by which texts are scored.
+vLLM is an extra (``vllm``) and is imported when a model is loaded. Written for the API of vLLM 0.32 and 0.33: ``LLM.generate``
+takes one ``SamplingParams`` and one ``LoRARequest`` a prompt, so that a call mixes adapters, temperatures and seeds;
+``prompt_logprobs=0`` gives the log-probability of each prompt token, by which texts are scored.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class VLLMModel:
 
     A reply is a function of the model, the request and its seed, up to the rounding of matrix products, which hangs on what
     else is computed at the time; vLLM's own setting ``VLLM_BATCH_INVARIANT=1`` removes that on the GPUs it supports.
+    vLLM takes a temperature between 0 and 0.01 for 0.01.
 
     Args:
         config: model, adapters, GPUs.
@@ -186,7 +187,8 @@ class VLLMModel:
                 f"vLLM failed on a batch of {len(prompts)} ({type(error).__name__}: {_first_line(error)});"
                 " look at what it logged above, and lower gpu_memory_utilization or max_num_seqs if memory ran out"
             ) from error
-        return list(outputs), time.perf_counter() - began
+        # vLLM also finishes what a call before left behind that was interrupted; outputs come in the order of asking.
+        return list(outputs)[-len(prompts) :], time.perf_counter() - began
 
     def _load_adapter(self, name: str, number: int, folder: str) -> Any:
         request = self._vllm.LoRARequest(name, number, folder)

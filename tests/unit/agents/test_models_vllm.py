@@ -84,6 +84,22 @@ def test_requests_keep_their_seed_bound_and_adapter(tiny: TinyModel) -> None:
 
 
 @pytest.mark.usefixtures("_vllm")
+def test_what_an_interrupted_call_left_behind_is_not_taken_for_an_answer(
+    tiny: TinyModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model: Any = load_model(VLLMConfig(path=str(tiny.path)))
+    whole = FakeLLM.generate
+
+    def with_leftovers(self: FakeLLM, prompts: Any, sampling_params: Any = None, **more: Any) -> Any:
+        left = SimpleNamespace(outputs=[SimpleNamespace(text="left", token_ids=(2,), finish_reason="stop")])
+        return [left, *whole(self, prompts, sampling_params, **more)]
+
+    monkeypatch.setattr(FakeLLM, "generate", with_leftovers)
+    (reply,) = model.generate([GenerationRequest(DIALOGUE, 8, 0.7, 0.5, 9)])
+    assert reply.text == "9"
+
+
+@pytest.mark.usefixtures("_vllm")
 def test_scores_are_of_the_text_alone(tiny: TinyModel) -> None:
     model: Any = load_model(VLLMConfig(path=str(tiny.path)))
     (score,) = model.score([ScoringRequest(DIALOGUE, "Trust.")])
