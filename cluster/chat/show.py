@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 BESIDE_FROM = 90
 """Columns of a terminal from which two texts stand beside each other."""
 
+BARS_FROM = 76
+"""Columns of a terminal from which values have bars beside their numbers."""
+
 WEIGHT_CELLS = 20
 """Characters of a full bar of a weight."""
 
@@ -114,7 +117,7 @@ def show_exchange(console: Console, exchange: Exchange) -> None:
         )
     )
     console.print()
-    console.print(values_table(note))
+    console.print(values_table(note, bars=console.width >= BARS_FROM))
     if note.consistency is not None:
         console.print(
             f"\nConsistency: forward {note.consistency.forward:.2f} (nothing invented), backward"
@@ -135,13 +138,12 @@ def _show_texts(console: Console, left: Text, right: Text) -> None:
         grid.add_row(left, right)
         console.print(grid)
         return
-    for title, text in (("Base model", left), ("The policy", right)):
+    for title, text in (("Base model", left), ("\nThe policy", right)):
         console.print(Text(title, style="bold"))
         console.print(text)
-        console.print()
 
 
-def values_table(note: PolicyAnswer) -> Table:
+def values_table(note: PolicyAnswer, bars: bool = True) -> Table:
     """One row a value: in the base answer, the policy's, in the answer."""
     from rich.table import Table
 
@@ -153,13 +155,16 @@ def values_table(note: PolicyAnswer) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1))
     table.add_column("value", no_wrap=True)
     for name, style, _ in columns:
-        table.add_column(name, style=style, no_wrap=True)
-        table.add_column("", style=style, justify="right", no_wrap=True)
+        if bars:
+            table.add_column(name, style=style, no_wrap=True)
+        table.add_column("" if bars else name, style=style, justify="right", no_wrap=True)
     for value in note.values_target:
         cells: list[str] = []
         for _, _, values in columns:
             number = None if values is None else values.get(value)
-            cells += ["", ""] if number is None else [bar(number), f"{number:+.2f}"]
+            if bars:
+                cells.append("" if number is None else bar(number))
+            cells.append("" if number is None else f"{number:+.2f}")
         table.add_row(plain(value), *cells)
     return table
 

@@ -318,6 +318,8 @@ def test_texts_stand_below_each_other_where_there_is_no_room() -> None:
     assert narrow.index("Base model") < narrow.index("The policy")
     assert "Base model" in narrow.splitlines()[0]
     assert "The policy" not in narrow.splitlines()[0]
+    assert "\u2026" not in narrow  # nothing is cut: numbers without bars
+    assert "-0.44" in narrow
 
 
 def test_an_answer_that_was_not_rewritten_says_why() -> None:
