@@ -77,7 +77,7 @@ def test_a_body_that_is_too_large_is_refused_whatever_it_says_of_its_size(servin
         (b"", "application/json", 400),
         (b"NaN", "application/json", 400),
         (b"[" * 100_000, "application/json", 400),
-        (b'{"model": "\\ud800", "messages": [{"role": "user", "content": "x"}]}', "application/json", 404),
+        (b'{"model": "\\ud800", "messages": [{"role": "user", "content": "x"}]}', "application/json", 400),
         (b"model=base", "application/x-www-form-urlencoded", 400),
     ],
 )
