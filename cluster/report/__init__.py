@@ -1,6 +1,7 @@
 """A run as a page to look at, and as a picture.
 
 views.py     what is said, as plain values
+coalitions.py  many parties: who accepts whose part, who blocks what
 source.py    from a run folder to views
 figures.py   plotly figures of views
 page.py      views and figures as one HTML page; templates/ holds its markup, style and script

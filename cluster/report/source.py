@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from agents.cultures import get_culture
 from cluster import __version__
+from cluster.report.coalitions import coalition_view
 from cluster.report.views import Clause, Failure, Negotiation, PairPayoffs, Proposal, Round, RunView, Side
 from cluster.runfolder import records_folder, safe_name
 from negotiation.errors import CultureError, RecordError, RunError
@@ -103,6 +104,7 @@ def view(record: NegotiationRecord, anchor: str) -> Negotiation:
         gap_consensus=_mean_gap(record.consensus_embeddings),
         seconds=record.seconds if record.timings else None,
         provenance={**record.provenance, "embedder": record.embedder, "seed": str(record.seed)},
+        coalitions=coalition_view(record, codes),
     )
 
 

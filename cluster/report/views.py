@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster.report.coalitions import CoalitionView
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
@@ -153,6 +155,7 @@ class Negotiation:
         gap_opening, gap_consensus: mean cosine distance between the sides' opening and consensus statements.
         seconds: wall time, or None where the record has none.
         provenance: model names and the like.
+        coalitions: of more than two parties.
     """
 
     anchor: str
@@ -173,6 +176,7 @@ class Negotiation:
     gap_consensus: float
     seconds: float | None
     provenance: Mapping[str, str]
+    coalitions: CoalitionView | None = None
 
     @property
     def malformed(self) -> int:
