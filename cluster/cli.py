@@ -13,7 +13,7 @@ import typer
 
 from cluster import __version__, flags
 from cluster.arguments import settings_of_flags, spread_values
-from cluster.bargaining.cli import bargain_command
+from cluster.bargaining.cli import bargain_command, play_command
 from cluster.chat.cli import CHAT_EXAMPLES, CHAT_HELP, chat_command
 from cluster.comparison.export_cli import export_command
 from cluster.comparison.sweep_cli import sweep_command
@@ -56,6 +56,7 @@ app.command("replay")(replay_command)
 app.command("export")(export_command)
 app.command("sweep")(sweep_command)
 app.command("bargain")(bargain_command)
+app.command("play")(play_command)
 app.command("chat", help=CHAT_HELP, epilog=CHAT_EXAMPLES)(chat_command)
 
 NEGOTIATE_HELP = """

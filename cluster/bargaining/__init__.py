@@ -4,6 +4,7 @@ environment.py  any OpenSpiel game of turns as RLlib's environment: one player l
 module.py       the network of a policy, which cannot take an illegal action
 runner.py       RLlib's runner of environments, with leaner metrics
 oracle.py       proximal policy optimisation as the oracle of ``negotiation.bargaining.psro``
+play.py         a person against the policies, at the terminal
 bargain.py      one negotiation bargained over
 policies.py     policies on disk, and what they do next
 command.py      ``concordat bargain``: settings, folder, resumption

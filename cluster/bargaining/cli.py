@@ -123,3 +123,34 @@ be played against: concordat play.
     if detector is not None:
         settings["detector"] = None if detector == "none" else detector
     raise typer.Exit(bargain_runs(settings, Way(resume, dry_run, address), context.obj))
+
+
+def play_command(
+    context: typer.Context,
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A run that was bargained over, or the folder of --out.")
+    ],
+    negotiation: Annotated[
+        str | None,
+        typer.Option(
+            "--negotiation",
+            metavar="NAME",
+            help="Which one, by the beginning of its policy's file name (default the first).",
+        ),
+    ] = None,
+    side: Annotated[
+        str | None,
+        typer.Option("--side", metavar="CULTURE", help="Whom you speak for (default the first side)."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="Of types and of the others' moves.")
+    ] = None,
+    json: flags.Json = False,
+) -> None:
+    """Bargain yourself, against the policies that 'concordat bargain' found.
+
+    [bold]Example[/bold]: concordat play runs/first --side confucian
+    """
+    from cluster.bargaining.play import play_policy
+
+    raise typer.Exit(play_policy(run, negotiation, side, seed, context.obj))

@@ -8,6 +8,7 @@ are read out at every information state, so that an answer is a table like any o
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -107,6 +108,11 @@ class RLlibOracle:
             answer[side.starts[i] + actions.index(int(logits[i].argmax()))] = 1.0
         return answer
 
+    def processes(self) -> list[int]:
+        """Ids of the processes that play, this one left out."""
+        found = self._algorithm.env_runner_group.foreach_env_runner(_process, local_env_runner=False)
+        return [process for process in found if process != os.getpid()]
+
     def close(self) -> None:
         """End its actors."""
         self._algorithm.stop()
@@ -118,6 +124,10 @@ class RLlibOracle:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _process(runner: Any) -> int:
+    return os.getpid()
 
 
 class _Handing:
