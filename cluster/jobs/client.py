@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 """States of a job that will not change."""
+
+AGENT_TRIES, AGENT_PAUSE_S = 10, 3.0
+"""How often a job is offered to a cluster whose nodes are not ready for jobs yet, and the pause before the next time."""
 
 _SIGNALS = 128  # exit statuses of commands that a signal ended, in shells
 
@@ -144,7 +148,8 @@ class Jobs:
         with self._plainly():
             from ray.job_submission import JobSubmissionClient
 
-            logging.getLogger("ray.dashboard.modules").setLevel(logging.WARNING)  # it tells of each upload
+            for name in ("dashboard_sdk", "job.sdk"):  # they tell of each upload and connection
+                logging.getLogger(f"ray.dashboard.modules.{name}").setLevel(logging.WARNING)
             self._client: Any = JobSubmissionClient(self.address)
 
     def submit(self, job: str, command: str, runtime_env: Mapping[str, Any], **options: Any) -> None:
@@ -160,13 +165,20 @@ class Jobs:
             ConfigurationError: if there is a job of this id, or Ray refuses the settings.
             RunError: if the cluster does not answer.
         """
+        asked = {"entrypoint": command, "submission_id": job, "runtime_env": dict(runtime_env), **options}
+        tries = AGENT_TRIES
         with self._plainly(job):
-            try:
-                self._client.submit_job(
-                    entrypoint=command, submission_id=job, runtime_env=dict(runtime_env), **options
-                )
-            except (ValueError, TypeError) as error:
-                raise ConfigurationError(f"Ray refuses the job's settings: {error}") from error
+            while True:
+                try:
+                    self._client.submit_job(**asked)
+                    return
+                except (ValueError, TypeError) as error:
+                    raise ConfigurationError(f"Ray refuses the job's settings: {error}") from error
+                except RuntimeError as error:
+                    tries -= 1
+                    if "No available agent" not in str(error) or not tries:
+                        raise
+                    time.sleep(AGENT_PAUSE_S)
 
     def get(self, job: str) -> Job:
         """A job; ``ConfigurationError`` if the cluster has none of this id."""

@@ -74,7 +74,7 @@ def test_panels_of_negotiations_show_a_run(
     server.garbage_about = "dress code"
     outcome = concordat("negotiate", "--config", settings, "--out", tmp_path / "drawn", "--json")
     assert outcome.status == 1, outcome.err
-    assert (outcome.json["finished"], outcome.json["failed"]) == (2, 1)
+    assert (outcome.json["negotiations"], outcome.json["failed"]) == (2, 1)
     wait_until_shown(NEGOTIATIONS, GAME, AGENTS, MEMORY)
 
 

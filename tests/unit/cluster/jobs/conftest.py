@@ -37,6 +37,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeCluster:
     monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://head:8265")
     for name in ("POLL_S", "PAUSE_S"):
         monkeypatch.setattr(f"cluster.jobs.following.{name}", 0.01)
+    monkeypatch.setattr("cluster.jobs.client.AGENT_PAUSE_S", 0.01)
     place = tmp_path / "place"
     place.mkdir()
     monkeypatch.chdir(place)

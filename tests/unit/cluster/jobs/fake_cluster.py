@@ -37,6 +37,7 @@ class FakeCluster:
     closes: int = 0
     tails: int = 0
     goes_away: bool = False
+    not_ready: int = 0
     jobs: dict[str, FakeJob] = field(default_factory=dict)
     packed: dict[str, bytes] = field(default_factory=dict)
 
@@ -55,6 +56,9 @@ class FakeClient:
     def submit_job(
         self, *, entrypoint: str, submission_id: str, runtime_env: dict[str, Any], **options: Any
     ) -> str:
+        if self.cluster.not_ready:
+            self.cluster.not_ready -= 1
+            raise RuntimeError("Request failed with status code 500: No available agent to submit job")
         if submission_id in self.cluster.jobs:
             raise RuntimeError(
                 f"Request failed with status code 500: Job with submission_id {submission_id} already exists."

@@ -224,6 +224,17 @@ def test_a_runtime_environment_of_a_file_keeps_its_own(
     assert "--no-working-dir" in said.err
 
 
+def test_a_cluster_that_just_started_is_waited_for(
+    cluster: FakeCluster, concordat: Callable[..., Said]
+) -> None:
+    cluster.not_ready = 3
+    assert concordat("submit", "--", *NEGOTIATE).status == 0
+    cluster.not_ready = 1000
+    said = concordat("submit", "--", *NEGOTIATE)
+    assert said.status == 2
+    assert "No available agent" in said.err
+
+
 def test_no_cluster_at_the_address_is_told(
     concordat: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
