@@ -196,13 +196,36 @@ def test_garbage_on_one_topic_fails_that_one_alone(
     assert (outcome.json["negotiations"], outcome.json["failed"]) == (2, 1)
     assert outcome.json["error"]["type"] == "MalformedReplyError"
     assert outcome.json["malformed_rate"] > 0
-    failure = json.loads((tmp_path / "run" / "failures.jsonl").read_text())
-    assert (failure["topic"]["id"], failure["error"]) == ("dress", "MalformedReplyError")
+    failures = [json.loads(line) for line in (tmp_path / "run" / "failures.jsonl").read_text().splitlines()]
+    assert [failure["try"] for failure in failures] == [1, 2, 3]
+    assert {(each["topic"]["id"], each["error"]) for each in failures} == {("dress", "MalformedReplyError")}
     before = _records(tmp_path / "run")
     server.garbage_about = ""
-    again = concordat(*flags, "--resume")
+    asked = server.requests
+    still = concordat(*flags, "--resume")
+    assert (still.status, still.json["negotiations"], still.json["failed"]) == (1, 2, 1)
+    assert "quarantined after 3 tries" in still.err
+    assert server.requests == asked
+    again = concordat(*flags, "--resume", "--retry-quarantined")
     assert (again.status, again.json["negotiations"], again.json["failed"]) == (0, 3, 0)
     assert before.items() <= _records(tmp_path / "run").items()
+
+
+def test_a_server_that_hangs_is_not_waited_for_for_ever(
+    concordat: Command, settings: Path, server: ModelServer, tmp_path: Path
+) -> None:
+    tree = yaml.safe_load(settings.read_text())
+    tree["model"] |= {"timeout_s": 1.0, "max_retries": 0}
+    settings.write_text(yaml.safe_dump(tree))
+    server.delay_s = 3.0
+    flags = ("negotiate", "--config", settings, "--out", tmp_path / "run", "--serial", "--json")
+    outcome = concordat(*flags)
+    assert outcome.status == 1
+    assert (outcome.json["negotiations"], outcome.json["failed"]) == (0, 3)
+    assert outcome.json["error"]["type"] == "ModelServerError"
+    server.delay_s = 0.0
+    again = concordat(*flags, "--resume")  # nobody's fault: no tries are used up
+    assert (again.status, again.json["negotiations"]) == (0, 3)
 
 
 def test_nothing_but_garbage(concordat: Command, settings: Path, server: ModelServer, tmp_path: Path) -> None:
