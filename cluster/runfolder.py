@@ -122,11 +122,7 @@ class RunFolder:
         self.is_new = not exists
         if resume and not exists:
             raise RunError(f"{path} holds no run to resume; leave out --resume, or name the run with --out")
-        if (
-            not exists
-            and path.exists()
-            and (not path.is_dir() or any(entry.name != ".lock" for entry in path.iterdir()))
-        ):
+        if not exists and path.exists() and not _just_begun(path):
             raise RunError(f"{path} is there and is not a run; choose another --out")
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -148,7 +144,7 @@ class RunFolder:
                 )
             settings = self._settled(settings)
         folders = [records_folder(method) for method in settings.get("methods", ("psro",))]
-        for name in dict.fromkeys(("negotiations", "policies", *folders)):
+        for name in dict.fromkeys((".", "negotiations", "policies", *folders)):
             (self.path / name).mkdir(exist_ok=True)
             for part in (self.path / name).glob(".*.tmp"):  # of a process that died while it wrote
                 part.unlink()
@@ -358,6 +354,19 @@ def read_settings(path: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise RecordError(f"{file} is damaged: it holds no mapping; restore it or begin a new run")
     return tree
+
+
+def _just_begun(path: Path) -> bool:
+    """Whether a folder is empty, or holds no more than a process that was killed at once leaves of a run."""
+    if not path.is_dir():
+        return False
+    own = {".lock", "config.yaml"}
+    return all(
+        entry.name in own
+        or (entry.name.startswith(".") and entry.suffix == ".tmp")
+        or (entry.is_dir() and not any(entry.iterdir()))
+        for entry in path.iterdir()
+    )
 
 
 def _json_pieces(tree: Mapping[str, Any]) -> Iterator[bytes]:

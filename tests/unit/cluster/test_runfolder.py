@@ -69,6 +69,18 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_what_a_process_that_was_killed_at_once_left_is_no_obstacle(tmp_path: Path) -> None:
+    RunFolder(tmp_path, SETTINGS).close()
+    (tmp_path / "run.json").unlink()
+    (tmp_path / ".run.json.77.tmp").write_text("{")
+    RunFolder(tmp_path, SETTINGS).close()
+    assert (tmp_path / "run.json").exists()
+    (tmp_path / "run.json").unlink()
+    (tmp_path / "negotiations" / "tax.parquet").write_bytes(b"PAR1")  # more than that: somebody's work
+    with pytest.raises(RunError, match="is not a run"):
+        RunFolder(tmp_path, SETTINGS)
+
+
 def test_other_settings_are_told_field_by_field_and_speed_may_change(tmp_path: Path) -> None:
     RunFolder(tmp_path, SETTINGS).close()
     RunFolder(tmp_path, {**SETTINGS, "concurrency": 4, "out": "elsewhere"}, resume=True).close()
