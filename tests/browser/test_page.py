@@ -132,6 +132,8 @@ def test_policies_are_searched_opened_and_asked(server: PolicyServer, visit: Vis
     page.get_by_role("link", name="Ask this policy").click()
     expect(page.get_by_label("Who answers")).to_have_value("consensus/duty-1")
     expect(page.get_by_text("Agreed by English-Speaking and Confucian")).to_be_visible()
+    table = page.locator("optgroup[label='English-Speaking and Confucian'] option")
+    expect(table).to_have_text(["English-Speaking and Confucian: the nearest topic", QUESTION])
 
 
 def test_an_unknown_policy_is_an_error_in_words(server: PolicyServer, visit: Visiting) -> None:
@@ -263,8 +265,8 @@ def test_texts_are_never_markup(serve: Serving, visit: Visiting) -> None:
     server = serve(hostile=True)
     page = visit(server.url).go()
     expect(converged(page)).to_contain_text("<script>window.hacked")
-    for view in VIEWS:
-        page = visit(server.url).go(view)
+    for view in VIEWS[2:]:
+        page.goto(f"{server.url}/#/{view}")
     page.get_by_role("link", name="Ask", exact=True).click()
     expect(ask(page)).to_contain_text("<script>window.hacked")
     assert page.evaluate("window.hacked") is None
@@ -312,20 +314,22 @@ def test_a_server_that_is_gone(visit: Visiting) -> None:
     expect(page.locator("#negotiate-error")).to_contain_text("The server does not answer.")
 
 
-def violations(seen: Visit) -> list[str]:
+def violations(seen: Visit, rules: list[str] | None = None) -> list[str]:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
-    found = axe.Axe().run(seen.page).response["violations"]
+    options = None if rules is None else {"runOnly": rules}
+    found = axe.Axe().run(seen.page, options=options).response["violations"]
     return [f"{it['id']}: {node['target']}" for it in found for node in it["nodes"]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(server: PolicyServer, visit: Visiting, scheme: str) -> None:
     """Roles, names, order of headings, contrast and more, by the rules of axe-core."""
+    rules = None if scheme == "light" else ["color-contrast"]  # only colours differ
     seen = visit(server.url, scheme=scheme)
     converged(seen.go())
-    assert violations(seen) == []
+    assert violations(seen, rules) == []
     expect(ask(seen.go("ask")).locator(".facts")).to_be_visible()
-    assert violations(seen) == []
+    assert violations(seen, rules) == []
     for view in VIEWS[2:]:
         seen.go(view)
-        assert (view, violations(seen)) == (view, [])
+        assert (view, violations(seen, rules)) == (view, [])

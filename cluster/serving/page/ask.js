@@ -7,13 +7,29 @@ import { nameOf, state } from "./parts.js";
 
 let controller = null;
 
+const option = (id, name) => el("option", { value: id }, name);
+
+// A group for each table of cultures: first whichever of its policies is nearest to the question, then one by one.
+function tables() {
+  const topics = new Map(state.policies.map((policy) => [`consensus/${policy.id}`, policy]));
+  const members = (ids) => [...ids].sort().join("+");
+  const policies = state.models.filter((model) => model.concordat?.kind === "policy");
+  const known = new Set();
+  const groups = state.models.filter((model) => model.concordat?.kind === "alias").map((alias) => {
+    const table = members(alias.id.replace("consensus/", "").split("+"));
+    const own = policies.filter((model) => topics.has(model.id) && members(topics.get(model.id).cultures) === table);
+    own.forEach((model) => known.add(model.id));
+    return el("optgroup", { label: alias.concordat.name }, option(alias.id, `${alias.concordat.name}: the nearest topic`), own.map((model) => option(model.id, topics.get(model.id).topic.text)));
+  });
+  const rest = policies.filter((model) => !known.has(model.id));
+  return rest.length ? [...groups, el("optgroup", { label: "Policies" }, rest.map((model) => option(model.id, model.concordat.name)))] : groups;
+}
+
 export function fillModels() {
-  const kinds = [["Tables of cultures", "alias"], ["Consensus policies", "policy"], ["Cultures", "culture"], ["Base model", "base"]];
-  const topics = new Map(state.policies.map((policy) => [`consensus/${policy.id}`, policy.topic.text]));
-  const groups = kinds.map(([title, kind]) => [title, state.models.filter((model) => model.concordat?.kind === kind)]).filter(([, found]) => found.length);
-  byId("ask-model").replaceChildren(...groups.map(([title, found]) => el("optgroup", { label: title },
-    found.map((model) => el("option", { value: model.id }, topics.get(model.id) || model.concordat.name || model.id)))));
-  about();
+  const select = byId("ask-model"), before = select.value;
+  const others = [["Cultures", "culture"], ["Base model", "base"]].map(([title, kind]) => [title, state.models.filter((model) => model.concordat?.kind === kind)]).filter(([, found]) => found.length);
+  select.replaceChildren(...tables(), ...others.map(([title, found]) => el("optgroup", { label: title }, found.map((model) => option(model.id, model.concordat.name || model.id)))));
+  chooseModel(before);
 }
 
 export function chooseModel(id) {
