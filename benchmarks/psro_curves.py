@@ -46,8 +46,8 @@ MARKS = {"exact": 0.01, "rllib": 0.1}
 BUDGET_MOVES = 250_000
 """Moves that learners may make in a game, all iterations together."""
 
-SIMULATIONS = 1000
-"""Episodes by which psro_v2 estimates a payoff, its own default."""
+SIMULATIONS = 200
+"""Episodes by which psro_v2 estimates a payoff."""
 
 
 @dataclass(frozen=True)

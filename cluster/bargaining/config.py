@@ -20,7 +20,7 @@ class LearningConfig(BaseModel):
         default=6, ge=1, description="Training iterations of a response, all players together."
     )
     batch: int = Field(default=2048, ge=8, description="Learners' moves an iteration, all players together.")
-    minibatch: int = Field(default=128, ge=4, description="Moves a gradient step.")
+    minibatch: int = Field(default=256, ge=4, description="Moves a gradient step.")
     epochs: int = Field(default=10, ge=1, description="Passes over the moves of an iteration.")
     lr: float = Field(default=5e-3, gt=0, description="Learning rate of Adam.")
     clip: float = Field(default=0.3, gt=0, description="Range of the ratio of new to old probabilities.")
