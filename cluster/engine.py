@@ -117,7 +117,7 @@ class Engine:
         self._forgive()
         ended = "run_interrupted" if self._interrupted else "run_ended"
         self.folder.append_event({"event": ended, "tokens": self.state.tokens, "seconds": self._seconds})
-        if isinstance(self._fatal, RunError):
+        if self._fatal is not None and not isinstance(self._fatal, ModelServerError):
             raise self._fatal
 
     async def _try_all(self, backend: Backend, setting: Setting) -> None:
@@ -243,7 +243,7 @@ class Engine:
         else:
             try:
                 self._keep(finished, came)
-            except RunError as error:
+            except Exception as error:  # the loop would only log it
                 self._give_up(error)
 
     def _keep(self, finished: Finished, row: Row | DialogueRow) -> None:
@@ -331,7 +331,7 @@ class Engine:
 
     def _forgive(self) -> None:
         """If the model server answered nobody, that is no fault of those who asked: their tries do not count."""
-        down = self._fatal is not None and not isinstance(self._fatal, RunError)
+        down = isinstance(self._fatal, ModelServerError)
         if self._streak and (down or not self._finished):
             tries = [[*key, count] for key, count in self._streak.items()]
             self.folder.append_event({"event": "tries_forgiven", "tries": tries})

@@ -150,7 +150,7 @@ class Ledger:
     def finish(self, negotiation_id: str, method: str, line: int) -> None:
         """A negotiation by a method has its record, and its line in the events."""
         key = self._key(negotiation_id, method)
-        self.finished += self._done[key] == NOWHERE
+        self.finished += int(self._done[key] == NOWHERE)
         self._done[key] = line
 
     def fail(self, negotiation_id: str, method: str) -> int:

@@ -222,6 +222,9 @@ def test_a_ledger_deals_out_what_is_left_once_each(tmp_path: Path) -> None:
     ledger.finish(first, "psro", 10)
     for _ in range(3):
         ledger.fail(second, "debate")
+    assert {type(count) for count in (ledger.total, ledger.finished, ledger.quarantined, ledger.left)} == {
+        int
+    }
     assert (ledger.total, ledger.finished, ledger.quarantined, ledger.left) == (6, 1, 1, 4)
     dealt = {planned.id: methods for lane in ledger.lanes(2) for planned, methods in lane}
     assert dealt == {first: ("debate",), second: ("psro",), third: ("psro", "debate")}
