@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from agents.grounding import GroundingConfig
 from agents.models.config import (
     BundledConfig,
     ModelConfig,
@@ -103,6 +104,9 @@ class ServeConfig(BaseModel):
     embedder: str = Field("minilm", min_length=1, description="sentence embedder")
     translator: str = Field("bundled", min_length=1, description="reads plain words")
     prompts: str | None = Field(None, description="a prompt set in YAML; none: the one that ships")
+    grounding: GroundingConfig = Field(
+        GroundingConfig(), description="which survey findings cultures are shown in their prompts"
+    )
     style: Literal["question", "dialogue"] | None = Field(
         None,
         description="question: a policy or culture sees the last user message as a question in the form that agents are asked"

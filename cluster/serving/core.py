@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.cultures import Culture, get_culture, load_cultures
+from agents.grounding import Grounding
 from agents.models.config import AnyModelConfig, BundledConfig
 from agents.models.protocol import Generation, GenerationRequest, Message
 from agents.prompts import PromptSet
@@ -102,10 +103,12 @@ class Core:
         self.draining = False
         self.busy = 0
         self.following = 0
+        grounding = Grounding.load(config.grounding, [culture.id for culture in load_cultures()])
         self._dialogues = Dialogues(
             PromptSet.load(None if config.prompts is None else Path(config.prompts)),
             config.asks_questions,
             config.words,
+            {} if grounding is None else grounding.portraits,
         )
         self._adapters = adapters_of(config.model)
         self._created = int(time.time())

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import yaml
 
-from agents.cultures import Culture, get_culture
+from agents.cultures import Culture, Portrait, get_culture
 from agents.models.protocol import Message
 from agents.prompts import PromptSet, WeightedGuideline
 from agents.templates import check_template, fill_template, one_line
@@ -65,17 +65,20 @@ class Dialogues:
         prompts: of agents.
         asks_questions: whether the last user message is put in the form that agents are asked in.
         words: that are asked for then.
+        portraits: what is shown of a culture's people, by its id.
     """
 
     prompts: PromptSet
     asks_questions: bool
     words: int
+    portraits: Mapping[str, Portrait] = field(default_factory=dict)
 
     def policy(self, policy: Policy, drawn: Drawn, messages: Sequence[Message]) -> tuple[Message, ...]:
         """With a guideline in view."""
         if self.asks_questions:
             held = [WeightedGuideline(1.0, drawn.content, drawn.reason, drawn.description)]
-            return self.prompts.weights(_culture(drawn.culture), question(messages), held, self.words)
+            speaker = self._shown(_culture(drawn.culture))
+            return self.prompts.weights(speaker, question(messages), held, self.words)
         said = " ".join(part.strip() for part in (drawn.reason, drawn.description) if part.strip())
         fields = {
             "cultures": " and ".join(_culture(name).name for name in policy.cultures),
@@ -88,9 +91,13 @@ class Dialogues:
 
     def culture(self, culture: Culture, messages: Sequence[Message]) -> tuple[Message, ...]:
         """As one side alone."""
+        culture = self._shown(culture)
         if self.asks_questions:
             return self.prompts.position(culture, question(messages), self.words)
         return _under(self.prompts.speaker(culture).content, messages)
+
+    def _shown(self, culture: Culture) -> Culture:
+        return replace(culture, portrait=self.portraits.get(culture.id))
 
 
 def question(messages: Sequence[Message]) -> str:

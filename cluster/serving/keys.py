@@ -1,8 +1,8 @@
 """API keys: kept as SHA-256 hashes only, each with a name and a number of requests a minute.
 
-A key is made by ``concordat serve-key NAME``: 32 random bytes, so that its plain hash is as safe as a slow one. A file of keys has
-one a line, ``NAME sha256:HEX [REQUESTS_PER_MINUTE]``; ``#`` begins a comment. The variable ``CONCORDAT_SERVE_KEYS`` holds the same
-lines, parted by line breaks or semicolons.
+A key is made by ``concordat serve-key NAME``: 32 random bytes, so that its plain hash is as safe as a slow one. A file of keys
+has one a line, ``NAME sha256:HEX [REQUESTS_PER_MINUTE]``; ``#`` begins a comment. The variable ``CONCORDAT_SERVE_KEYS`` holds the
+same lines, parted by line breaks or semicolons.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,8 +13,7 @@ from numpy.typing import NDArray
 
 from agents.culture_agent import CultureAgent
 from agents.cultures import Culture, get_culture
-from agents.grounding import Grounding, GroundingConfig
-from agents.models.config import BundledConfig
+from agents.grounding import Grounding
 from agents.models.protocol import Generation, GenerationRequest, Score, ScoringRequest
 from agents.prompts import PromptSet
 from agents.topics import topic_from_text
@@ -93,8 +93,6 @@ class Negotiations:
     """
 
     def __init__(self, config: ServeConfig, parts: Parts) -> None:
-        from pathlib import Path
-
         self._config, self._parts = config, parts
         self._prompts = PromptSet.load(None if config.prompts is None else Path(config.prompts))
         self._adapters = adapters_of(config.model)
@@ -194,8 +192,7 @@ class Negotiations:
 
     async def _cultures(self, request: NegotiateRequest, session: _Session) -> list[Culture]:
         cultures = [get_culture(name) for name in request.cultures]
-        bundled = isinstance(self._config.model, BundledConfig)
-        grounding = Grounding.load(GroundingConfig(), [one.id for one in cultures], bundled=bundled)
+        grounding = Grounding.load(self._config.grounding, [one.id for one in cultures])
         return cultures if grounding is None else await grounding.ground(cultures, request.topic, session)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from cluster.serving.examples import EXAMPLES, STREAMS
 from cluster.serving.schema import ErrorReply
 
 _ERRORS = {
@@ -55,8 +56,9 @@ def _document(app: FastAPI, keys: bool) -> dict[str, Any]:
     schemas |= error.pop("$defs", {})
     schemas["ErrorReply"] = error
     for path, methods in tree["paths"].items():
-        for operation in methods.values():
+        for method, operation in methods.items():
             operation["responses"].pop("422", None)
+            _add_examples(operation, f"{method.upper()} {path}")
             if path.startswith("/v1/"):
                 _add_errors(operation, keys)
     if keys:
@@ -65,6 +67,14 @@ def _document(app: FastAPI, keys: bool) -> dict[str, Any]:
             for operation in methods.values():
                 operation["security"] = [{"key": []}] if path.startswith("/v1/") else []
     return tree
+
+
+def _add_examples(operation: dict[str, Any], name: str) -> None:
+    content = operation["responses"]["200"]["content"]
+    if name in EXAMPLES:
+        content["application/json"]["example"] = EXAMPLES[name]
+    if name in STREAMS:
+        content["text/event-stream"]["example"] = STREAMS[name]
 
 
 def _add_errors(operation: dict[str, Any], keys: bool) -> None:

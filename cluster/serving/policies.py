@@ -13,7 +13,7 @@ import re
 import time
 import zlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -153,8 +153,8 @@ class Snapshot:
 
     Attributes:
         held: by id, in the order of their ids.
-        tables: ids of the policies between some cultures, by the names of these joined by ``+``; a table has one name, that of its
-            first policy.
+        tables: ids of the policies between some cultures, by the names of these joined by ``+``; a table has one name, that of
+            its first policy.
     """
 
     held: Mapping[str, Held]
@@ -223,36 +223,37 @@ class PolicyStore:
         now = time.monotonic() if now is None else now
         found = self._scan()
         held = dict(self.snapshot.held)
-        seen: set[str] = set()
+        seen = set()
         for name, mark in found.items():
             if self._marks.get(name) != mark:
-                read = self._read(name)
-                if read is None:
-                    if name in self._ids:
-                        seen.add(self._ids[name])
-                    continue
-                self._marks[name] = mark
-                self._ids[name] = read.row.id
-                if self._chosen is None or read.row.id in self._chosen:
-                    old = held.get(read.row.id)
-                    held[read.row.id] = (
-                        read if old is None or old.digest != read.digest or old.gone_since else old
-                    )
-            seen.add(self._ids[name])
+                self._take(name, mark, held)
+            if name in self._ids:
+                seen.add(self._ids[name])
         for name in [name for name in self._marks if name not in found]:
             del self._marks[name]
         for key, one in list(held.items()):
             if key in seen:
-                if one.gone_since is not None:
-                    held[key] = Held(one.row, one.digest, one.packed)
+                held[key] = one if one.gone_since is None else replace(one, gone_since=None)
             elif one.gone_since is None:
-                held[key] = Held(one.row, one.digest, one.packed, now)
+                held[key] = replace(one, gone_since=now)
             elif now - one.gone_since >= self._grace_s:
                 del held[key]
         if held == dict(self.snapshot.held):
             return False
         self.snapshot = Snapshot.of(held)
         return True
+
+    def _take(self, name: str, mark: _Mark, held: dict[str, Held]) -> None:
+        """Read a file that is new or changed; one that cannot be read is tried again next time."""
+        read = self._read(name)
+        if read is None:
+            return
+        self._marks[name], self._ids[name] = mark, read.row.id
+        old = held.get(read.row.id)
+        if (self._chosen is None or read.row.id in self._chosen) and (
+            old is None or old.digest != read.digest
+        ):
+            held[read.row.id] = read
 
     def _scan(self) -> dict[str, _Mark]:
         """Policy files by name, with what changes when they do; none while the folder is away."""

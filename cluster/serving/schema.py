@@ -212,6 +212,20 @@ class CultureList(_Reply):
 class NegotiateRequest(_Request):
     """Start a negotiation and follow it."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "cultures": ["english-speaking", "confucian"],
+                    "topic": "Should voting be a duty?",
+                    "rounds": 2,
+                }
+            ]
+        },
+    )
+
     cultures: list[CultureId] = Field(
         min_length=2,
         max_length=4,
@@ -316,6 +330,12 @@ class Cancelled(_Reply):
 class ValuesRequest(_Request):
     """Read values in texts."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"texts": ["We honour our elders and keep their ways."]}]},
+    )
+
     texts: list[Text] = Field(
         min_length=1, max_length=MOST_TEXTS, examples=[["We honour our elders and keep their ways."]]
     )
@@ -337,6 +357,12 @@ class ValuesReply(_Reply):
 
 class TranslateRequest(_Request):
     """What do words, a culture or a policy ask for? Give one of the three."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"instruction": "more tradition, a little less power"}]},
+    )
 
     instruction: Text | None = Field(None, examples=["more tradition, a little less power"])
     culture: CultureId | None = None
@@ -360,6 +386,14 @@ class TranslateReply(_Reply):
 
 class RewriteTextRequest(_Request):
     """Move a text to other values. Give one of ``toward``, ``culture``, ``policy`` and ``target``."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [{"text": "Everyone should vote as they like.", "toward": "more tradition"}]
+        },
+    )
 
     text: Text = Field(examples=["Everyone should vote as they like."])
     toward: Text | None = Field(None, description="plain words", examples=["more tradition"])

@@ -31,7 +31,13 @@ def bearer(key: str) -> dict[str, str]:
 
 def test_without_a_key_or_with_another_nobody_is_let_in(keyed: tuple[TestClient, str]) -> None:
     client, key = keyed
-    for headers in ({}, bearer("ck-wrong"), bearer(""), {"Authorization": key}, {"Authorization": f"Basic {key}"}):
+    for headers in (
+        {},
+        bearer("ck-wrong"),
+        bearer(""),
+        {"Authorization": key},
+        {"Authorization": f"Basic {key}"},
+    ):
         response = client.get("/v1/models", headers=headers)
         assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
         assert response.headers["WWW-Authenticate"] == "Bearer"
@@ -53,17 +59,23 @@ def test_a_key_has_its_own_rate(keyed: tuple[TestClient, str]) -> None:
     assert 1 <= int(late.headers["Retry-After"]) <= 31
 
 
-def test_a_body_that_is_too_large_is_refused_whatever_it_says_of_its_size(serving: Callable[..., Any]) -> None:
+def test_a_body_that_is_too_large_is_refused_whatever_it_says_of_its_size(
+    serving: Callable[..., Any],
+) -> None:
     with serving(limits={"body_bytes": 2_000}) as client:
         large = b'{"model": "' + b"x" * 5_000 + b'"}'
-        honest = client.post("/v1/chat/completions", content=large, headers={"Content-Type": "application/json"})
+        honest = client.post(
+            "/v1/chat/completions", content=large, headers={"Content-Type": "application/json"}
+        )
         assert (honest.status_code, honest.json()["error"]["code"]) == (413, "body_too_large")
 
         def parts() -> Iterator[bytes]:
             yield large[:1_000]
             yield large[1_000:]
 
-        chunked = client.post("/v1/chat/completions", content=parts(), headers={"Content-Type": "application/json"})
+        chunked = client.post(
+            "/v1/chat/completions", content=parts(), headers={"Content-Type": "application/json"}
+        )
         assert (chunked.status_code, chunked.json()["error"]["code"]) == (413, "body_too_large")
         assert client.post("/v1/chat/completions", json=ASK).status_code == 200
 

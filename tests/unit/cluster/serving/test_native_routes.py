@@ -75,7 +75,9 @@ def test_translation_of_words_a_culture_and_a_policy(client: TestClient) -> None
 
 def test_rewriting_goes_where_it_is_asked_to(client: TestClient, services: FakeServices) -> None:
     text = {"text": "All may vote."}
-    reply = client.post("/v1/rewrite", json=text | {"toward": "more tradition", "strength": 0.5, "seed": 9}).json()
+    reply = client.post(
+        "/v1/rewrite", json=text | {"toward": "more tradition", "strength": 0.5, "seed": 9}
+    ).json()
     assert reply["text"] == "All may vote. Indeed."
     assert services.jobs[-1].seed == 9
     assert services.jobs[-1].wanted == Shift((0.25,) * 10, ("read",))
@@ -111,7 +113,9 @@ def test_a_negotiation_is_followed_as_events(client: TestClient, services: FakeS
     assert services.left.is_set()
 
 
-def test_a_negotiation_that_fails_says_so_in_its_last_event(client: TestClient, services: FakeServices) -> None:
+def test_a_negotiation_that_fails_says_so_in_its_last_event(
+    client: TestClient, services: FakeServices
+) -> None:
     services.error = KeyError("/secret")
     name, data = events(client.post("/v1/negotiate", json=NEGOTIATION).text)[-1]
     assert (name, data["error"]["code"]) == ("failed", "internal")

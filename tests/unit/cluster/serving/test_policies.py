@@ -16,7 +16,9 @@ def test_tables_gather_policies_in_any_order_of_their_cultures(run: Path) -> Non
     snapshot = PolicyStore(run).snapshot
     assert list(snapshot.held) == ["cars-1", "tax-1", "voting-1", "zoo-1"]
     table = ("tax-1", "voting-1", "zoo-1")
-    assert snapshot.table("english-speaking+confucian") == snapshot.table("confucian+english-speaking") == table
+    assert (
+        snapshot.table("english-speaking+confucian") == snapshot.table("confucian+english-speaking") == table
+    )
     assert len(snapshot.tables) == 2
     assert snapshot.table("confucian") == snapshot.table("confucian+confucian") == snapshot.table("") == ()
 
