@@ -102,13 +102,17 @@ class AlphaRankConfig(_Settings):
 
 
 class CorrelatedConfig(_Settings):
-    """Correlated (``ce``) or coarse correlated (``cce``) equilibrium of greatest total payoff."""
+    """Correlated (``ce``) or coarse correlated (``cce``) equilibrium of greatest total payoff, or of greatest spread."""
 
     kind: Literal["ce", "cce"] = Field(description="Correlated or coarse correlated equilibrium.")
     tolerance: float = Field(
         default=1e-7,
         gt=0,
         description="Largest gain from any deviation against the joint distribution that counts as none.",
+    )
+    objective: Literal["welfare", "gini"] = Field(
+        default="welfare",
+        description="welfare: the equilibrium of greatest total payoff; gini: the one nearest to uniform play (small games).",
     )
 
 

@@ -17,7 +17,7 @@ from negotiation.config import CorrelatedConfig, ExactConfig, PrdConfig, RegretM
 from negotiation.errors import SolverError
 from negotiation.metagame import PolymatrixGame
 from negotiation.solvers import solve
-from negotiation.solvers.correlated import greatest_welfare
+from negotiation.solvers.correlated import greatest_gini, greatest_welfare
 from negotiation.solvers.openspiel import marginals, prd_weights, regret_matching_weights
 
 Array = NDArray[np.float64]
@@ -83,6 +83,9 @@ def _of_tensors(tensors: Sequence[Array], config: SolverConfig) -> tuple[tuple[A
         case PrdConfig():
             return tuple(prd_weights(tensors, config)), ""
         case CorrelatedConfig():
+            if config.objective == "gini":
+                joint, _, _ = greatest_gini(tuple(tensors), config.kind)
+                return marginals(joint), "marginals of the equilibrium of greatest Gini impurity"
             joint, _, _ = greatest_welfare(tuple(tensors), config.kind)
             return marginals(joint), "marginals of the equilibrium of greatest total payoff"
     raise SolverError(

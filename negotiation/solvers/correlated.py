@@ -5,7 +5,8 @@
       ce:   sum over s with s_i = a of joint[s] (u_i(b, s_-i) - u_i(s)) <= 0   for all a != b
       cce:  sum over s of joint[s] (u_i(b, s_-i) - u_i(s)) <= 0                for all b
 
-(Aumann 1974; Moulin and Vial 1978.)
+(Aumann 1974; Moulin and Vial 1978.) Instead of the greatest total payoff the greatest Gini impurity can be asked for, 1 less the
+sum of squares of joint: the equilibrium that commits to least (Marris et al. 2021).
 The constraints and the objective are those of OpenSpiel's ``jpsro`` (maximum-welfare (C)CE), which solves
 them with cvxpy and ecos; here SciPy's HiGHS does, which needs nothing more to be installed.
 """
@@ -26,9 +27,12 @@ from negotiation.solvers.solution import Solution, make_solution
 MAX_PROFILES = 40_000
 """Most profiles of the linear program; this many (2 x 200) take about a minute."""
 
+MAX_GINI_PROFILES = 1500
+"""Most profiles of the quadratic program, which is dense."""
+
 
 def solve_correlated(game: PolymatrixGame, config: CorrelatedConfig) -> Solution:
-    """The (coarse) correlated equilibrium of greatest total payoff.
+    """The (coarse) correlated equilibrium of greatest total payoff or greatest Gini impurity.
 
     ``joint`` is the answer; ``weights`` are its marginals, whose NashConv as independent mixtures may well be
     positive.
@@ -47,10 +51,13 @@ def solve_correlated(game: PolymatrixGame, config: CorrelatedConfig) -> Solution
             f"solver {config.kind!r} needs a variable for each of {profiles:,} profiles and takes at most"
             f" {MAX_PROFILES:,}; use solver 'exact'"
         )
-    joint, gap, iterations = greatest_welfare(game.tensor(), config.kind, game.payoff_range() or 1.0)
+    scale = game.payoff_range() or 1.0
+    answer = greatest_gini if config.objective == "gini" else greatest_welfare
+    joint, gap, iterations = answer(game.tensor(), config.kind, scale)
     concept = "correlated" if config.kind == "ce" else "coarse correlated"
+    aim = "Gini impurity" if config.objective == "gini" else "total payoff"
     notes = (
-        f"{concept} equilibrium of greatest total payoff; weights are its marginals; largest gain from a"
+        f"{concept} equilibrium of greatest {aim}; weights are its marginals; largest gain from a"
         f" deviation against the joint distribution {gap:.1e}"
     )
     return make_solution(
@@ -99,6 +106,54 @@ def greatest_welfare(
     joint /= joint.sum()
     gap = float(max((constraints @ joint).max(initial=0.0), 0.0)) * scale
     return joint.reshape(tensors[0].shape), gap, int(result.nit)
+
+
+def greatest_gini(
+    tensors: tuple[NDArray[np.float64], ...], kind: str, scale: float = 1.0
+) -> tuple[NDArray[np.float64], float, int]:
+    """The (coarse) correlated equilibrium of greatest Gini impurity of a small game; arguments and answer as above.
+
+    The shortest vector of a polyhedron, by least-distance programming (Lawson and Hanson 1974, chapter 23): with the constraints
+    G x >= h, non-negative least squares of [G^T; h^T] u = (0, ..., 0, 1) leave a residual r, and x = -r[:-1] / r[-1]. That the
+    probabilities sum to 1 is asked as at least 1: all else is homogeneous, so a shorter vector always sums to 1.
+
+    Raises:
+        SolverError: if there are too many profiles or no answer is found.
+
+    Example:
+        >>> pennies = np.array([[1.0, -1.0], [-1.0, 1.0]])
+        >>> greatest_gini((pennies, -pennies), "ce")[0].round(9).tolist()
+        [[0.25, 0.25], [0.25, 0.25]]
+    """
+    from scipy.optimize import nnls
+
+    size = tensors[0].size
+    if size > MAX_GINI_PROFILES:
+        raise SolverError(
+            f"the equilibrium of greatest Gini impurity is found for at most {MAX_GINI_PROFILES:,} profiles, not {size:,};"
+            " use objective 'welfare' or solver 'exact'"
+        )
+    constraints = incentive_constraints(tensors, kind == "ce") / scale
+    gains = constraints.toarray() if constraints.shape[0] else np.zeros((0, size))
+    system = np.vstack(
+        [np.hstack([-gains.T, np.eye(size), np.ones((size, 1))]), np.zeros((1, len(gains) + size + 1))]
+    )
+    system[-1, -1] = 1.0
+    target = np.zeros(size + 1)
+    target[-1] = 1.0
+    try:
+        found, _ = nnls(system, target, maxiter=30 * system.shape[1])
+    except RuntimeError as error:
+        raise SolverError(
+            f"the quadratic program of solver {kind!r} failed ({error}); use objective 'welfare'"
+        ) from error
+    residual = system @ found - target
+    if residual[-1] >= -1e-14:
+        raise SolverError(f"the quadratic program of solver {kind!r} has no answer; use objective 'welfare'")
+    joint = np.maximum(-residual[:-1] / residual[-1], 0.0)
+    joint /= joint.sum()
+    gap = float(max((gains @ joint).max(initial=0.0), 0.0)) * scale
+    return joint.reshape(tensors[0].shape), gap, int((found > 0).sum())
 
 
 def incentive_constraints(tensors: tuple[NDArray[np.float64], ...], correlated: bool) -> Any:
