@@ -183,6 +183,9 @@ def get_culture(name: str, cultures: Sequence[Culture] | None = None) -> Culture
     'west-south-asia'
     """
     known = load_cultures() if cultures is None else cultures
+    for culture in known:
+        if culture.id == name:  # as it mostly is, and without the work below
+            return culture
     by_key = {_key(label): culture for culture in known for label in (culture.id, culture.name)}
     key = _key(name)
     if key in by_key:

@@ -131,7 +131,7 @@ class Utility:
             raise ConfigurationError(f"utility terms have the names {names}; names must differ")
         for term in self.terms:
             _check_weight(term.name, term.weight)
-            if isinstance(term, OwnTerm) == isinstance(term, PairTerm):
+            if hasattr(term, "own") == hasattr(term, "pair"):
                 raise ConfigurationError(
                     f"utility term {term.name!r} must have either an own or a pair method"
                 )
