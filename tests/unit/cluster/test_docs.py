@@ -30,3 +30,21 @@ def test_readme_links_lead_to_files() -> None:
 def test_benchmark_page_is_that_of_the_measured_figures() -> None:
     done = subprocess.run([sys.executable, "benchmarks/tables.py", "--check"], cwd=ROOT, timeout=60)
     assert done.returncode == 0, "run: python benchmarks/tables.py"
+
+
+def test_the_comparison_is_of_seven_tables_twenty_questions_and_four_methods() -> None:
+    """Its settings are still ones that a run takes, and its report has as many negotiations as they plan."""
+    import csv
+
+    from cluster.config import RunConfig
+    from cluster.plan import plan_of
+    from cluster.settings import read_yaml
+
+    folder = ROOT / "docs" / "comparison"
+    config = RunConfig.model_validate(read_yaml(folder / "comparison.yaml"))
+    plan = plan_of(config)
+    with (folder / "negotiations.csv").open(encoding="utf-8", newline="") as lines:
+        held = {(row["method"], row["topic"], row["players"]) for row in csv.DictReader(lines)}
+    planned = {(method, one.topic.id, "/".join(one.players)) for method in config.methods for one in plan}
+    assert len(planned) == 7 * 20 * 4
+    assert held == planned
