@@ -2,148 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from agents.models.protocol import Generation, GenerationRequest
-from agents.values import SCHWARTZ_VALUES
 from cluster.serving.config import LimitsConfig, ServeConfig
 from cluster.serving.core import Core
 from cluster.serving.http import make_app
 from cluster.serving.keys import Doorkeeper, load_keys
-from cluster.serving.schema import NegotiateRequest, Values
-from cluster.serving.services import Embedded, Event, RewriteJob
-from rewriter.injection import Failure
-from rewriter.targets import PolicyText
-from rewriter.vocabulary import Consistency, RewriteRequest, Rewriting, Shift, ValueReading
-
-HALF = (0.5,) + (0.0,) * 9
-ZERO = (0.0,) * 10
-
-
-def policy_tree(
-    negotiation: str, topic: str, cultures: Sequence[str] = ("english-speaking", "confucian")
-) -> dict[str, Any]:
-    """A policy file: each side holds one guideline with all the weight and one with none."""
-    return {
-        "policy_version": 1,
-        "negotiation_id": negotiation,
-        "record_digest": "0",
-        "topic": {"id": negotiation, "text": topic, "category": "civic"},
-        "players": [
-            {
-                "culture": culture,
-                "payoff": 0.5,
-                "statement": f"{culture} states the consensus.",
-                "opening": f"{culture} opens.",
-                "pool": [
-                    {
-                        "id": f"p{k}-r0-initial",
-                        "weight": 1.0,
-                        "kind": "initial",
-                        "round": 0,
-                        "content": f"Rule of {culture}",
-                        "reason": "It helps.",
-                        "description": "Do it.",
-                    },
-                    {
-                        "id": f"p{k}-r1-innovative",
-                        "weight": 0.0,
-                        "kind": "innovative",
-                        "round": 1,
-                        "content": "Never drawn",
-                        "reason": "",
-                        "description": "",
-                    },
-                ],
-            }
-            for k, culture in enumerate(cultures)
-        ],
-        "equilibrium": {"solver": "exact", "nash_conv": 0.0, "solver_converged": True},
-        "converged": True,
-        "stop_reason": "equilibrium",
-        "rounds": 2,
-        "seed": 0,
-        "provenance": {},
-    }
-
-
-def write_policy(run: Path, tree: dict[str, Any]) -> Path:
-    folder = run / "policies"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{tree['negotiation_id']}.json"
-    path.write_text(json.dumps(tree))
-    return path
-
-
-class FakeServices:
-    """Answers at once; what it was asked is kept."""
-
-    def __init__(self) -> None:
-        self.asked: list[GenerationRequest] = []
-        self.jobs: list[RewriteJob] = []
-        self.policies_read = 0
-        self.reply = "All may vote."
-        self.error: Exception | None = None
-        self.delay_s = 0.0
-        self.cancelled: list[str] = []
-        self.left = asyncio.Event()
-
-    async def generate(self, request: GenerationRequest) -> Generation:
-        self.asked.append(request)
-        if self.delay_s:
-            await asyncio.sleep(self.delay_s)
-        if self.error is not None:
-            raise self.error
-        return Generation(self.reply, 7, 4, "stop", 0.01)
-
-    async def read(self, texts: Sequence[str]) -> list[ValueReading]:
-        return [ValueReading(HALF, 0.75) for _ in texts]
-
-    async def policy_values(self, policy: PolicyText) -> Values:
-        self.policies_read += 1
-        return dict(zip(SCHWARTZ_VALUES, HALF, strict=True))
-
-    async def embed(self, texts: Sequence[str]) -> Embedded:
-        vectors = np.array([[float("tax" in text), float("vot" in text), 0.1] for text in texts])
-        return Embedded(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), 3 * len(texts))
-
-    async def translate(self, instruction: str) -> Shift:
-        return Shift((0.5,) * 10, ("read",))
-
-    async def rewrite(self, job: RewriteJob) -> Rewriting | Failure:
-        self.jobs.append(job)
-        request = RewriteRequest(job.text, ZERO, job.wanted.target(ZERO))
-        return Rewriting(request, f"{job.text} Indeed.", HALF, Consistency(0.9, 0.8))
-
-    async def negotiate(self, request: NegotiateRequest, negotiation: str) -> AsyncIterator[Event]:
-        try:
-            yield (
-                "started",
-                {"negotiation_id": negotiation, "cultures": request.cultures, "topic": request.topic},
-            )
-            yield "round", {"round": 1}
-            if self.error is not None:
-                raise self.error
-            yield "finished", {"policy": {}}
-        finally:
-            self.left.set()
-
-    async def cancel(self, negotiation: str) -> bool:
-        self.cancelled.append(negotiation)
-        return negotiation == "live-known"
-
-    async def check(self) -> None:
-        if self.error is not None:
-            raise self.error
+from tests.unit.cluster.serving.standins import FakeServices, policy_tree, write_policy
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from cluster.serving.keys import make_key
-from tests.unit.cluster.serving.conftest import FakeServices
+from tests.unit.cluster.serving.standins import FakeServices
 
 ASK = {"model": "base", "messages": [{"role": "user", "content": "Hello"}]}
 

@@ -14,7 +14,7 @@ from negotiation.errors import MalformedReplyError
 from rewriter.injection import Failure
 from rewriter.targets import Absolute
 from rewriter.vocabulary import RewriteRequest, Shift
-from tests.unit.cluster.serving.conftest import ZERO, FakeServices, policy_tree, write_policy
+from tests.unit.cluster.serving.standins import ZERO, FakeServices, policy_tree, write_policy
 
 NEGOTIATION = {"cultures": ["english-speaking", "Confucian"], "topic": "Should voting be a duty?"}
 

@@ -13,7 +13,7 @@ from agents.values import SCHWARTZ_VALUES
 from negotiation.errors import MalformedReplyError, ModelError, ModelServerError
 from rewriter.injection import Failure
 from rewriter.vocabulary import RewriteRequest
-from tests.unit.cluster.serving.conftest import ZERO, FakeServices
+from tests.unit.cluster.serving.standins import ZERO, FakeServices
 
 TABLE = "consensus/english-speaking+confucian"
 

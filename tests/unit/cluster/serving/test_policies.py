@@ -8,7 +8,7 @@ import pytest
 
 from cluster.serving.policies import PolicyStore
 from negotiation.errors import RunError
-from tests.unit.cluster.serving.conftest import policy_tree, write_policy
+from tests.unit.cluster.serving.standins import policy_tree, write_policy
 
 
 def test_tables_gather_policies_in_any_order_of_their_cultures(run: Path) -> None:
