@@ -61,6 +61,7 @@ def page() -> str:
     parts = [HEAD]
     for name, draw in (
         ("negotiation_throughput", _throughput),
+        ("engines", _engines),
         ("meta_solve", _meta_solve),
         ("survey_profiles", _survey_profiles),
         ("grpo_scaling", _grpo_scaling),
@@ -107,6 +108,56 @@ def _throughput(figures: dict[str, Any]) -> str:
             f"| peak memory, all processes | {figures['peak_memory_gb']:.2f} GB | below 4 GB |",
         ]
     )
+
+
+def _engines(figures: dict[str, Any]) -> str:
+    ways = {name: figures[name] for name in ("one", "mixed", "plain", "even")}
+    said = {
+        "one": "ours, one adapter",
+        "mixed": f"ours, {figures['adapters']} adapters mixed",
+        "plain": "plain `generate`, the same lengths",
+        "even": "plain `generate`, even lengths",
+        "vllm one": "vLLM, one adapter",
+        "vllm mixed": "vLLM, adapters mixed",
+    }
+    vllm = figures.get("vllm") or {}
+    ways |= {f"vllm {name}": vllm[name] for name in ("one", "mixed") if name in vllm}
+    lines = [
+        f"{figures['requests']} opening statements ({figures['model']} model on {figures['device']}, batches of"
+        f" {figures['batch']}, {figures['mean_reply_tokens']:.0f} tokens a reply, each with its own bound)",
+        "by the transformers engine, over plain batched `generate` with replies of the same lengths, and with all of the mean"
+        " length, where no row",
+        f"waits for another. Medians of {len(figures['one']['seconds'])} rounds in turn; processor time says more where other"
+        " processes ran.",
+        "",
+        "| way | tokens a second | of processor time |",
+        "| --- | ---: | ---: |",
+        *(
+            f"| {said[name]} | {way['tokens_per_s']:,.0f} | {_or_none(way['tokens_per_cpu_s'], name.startswith('vllm'))} |"
+            for name, way in ways.items()
+        ),
+        "",
+        "| ratio | of time | of processor time | wanted |",
+        "| --- | ---: | ---: | ---: |",
+        f"| ours over plain | {figures['over_plain']:.2f} | {figures['over_plain_cpu']:.2f}"
+        f" | at least {figures['marks']['over_plain']} |",
+        f"| ours over plain of even lengths | {figures['over_even']:.2f} | {figures['over_even_cpu']:.2f} | |",
+        f"| adapters mixed over one | {figures['mixed_over_one']:.2f} | {figures['mixed_over_one_cpu']:.2f} | |",
+    ]
+    if "over_vllm" in figures:
+        lines.append(f"| ours over vLLM | {figures['over_vllm']:.2f} | | |")
+    memory = figures["gpu_memory_gb"]
+    if memory is not None:
+        lines += [
+            "",
+            f"GPU memory for {memory['cultures']} cultures: {memory['shared_loaded']:.1f} GB with one base model"
+            f" ({memory['shared_peak']:.1f} GB at its peak), {memory['apart_loaded']:.1f} GB with one each.",
+        ]
+    return "\n".join(lines)
+
+
+def _or_none(number: float, elsewhere: bool) -> str:
+    return "in other processes" if elsewhere else f"{number:,.0f}"
 
 
 def _meta_solve(figures: dict[str, Any]) -> str:
