@@ -225,8 +225,8 @@ class Jobs:
             yield
         except AuthenticationError as error:
             raise RunError(
-                f"the cluster at {self.address} wants a token, and none or another one was sent; set"
-                " RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH, a file) to the token of the cluster"
+                f"the cluster at {self.address} wants a token, and none or another one was sent; set RAY_AUTH_MODE=token, with"
+                " the cluster's token in ~/.ray/auth_token, RAY_AUTH_TOKEN, or a file that RAY_AUTH_TOKEN_PATH names"
             ) from error
         except (ConnectionError, requests.RequestException, aiohttp.ClientError) as error:
             raise RunError(
