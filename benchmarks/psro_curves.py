@@ -284,6 +284,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     "benchmark": "psro_curves",
                     "marks": MARKS,
                     "budget_moves": BUDGET_MOVES,
+                    "simulations": SIMULATIONS,
                     "curves": [asdict(curve) for curve in curves],
                 }
                 options.out.parent.mkdir(parents=True, exist_ok=True)
