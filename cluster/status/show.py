@@ -64,8 +64,10 @@ def short(now: RunStatus) -> str:
     >>> short(RunStatus(Path("runs/a"), "running", planned=1280, finished=12, running=8, failed=1))
     '12/1,280 finished, 1 failed, 8 running'
     """
+    if now.planned is None:
+        return "models are being loaded" if now.state == "running" else "nothing was begun"
     retried = f", {now.to_retry:,} to try again" if now.to_retry else ""
-    counts = f"{now.finished:,}/{now.planned or 0:,} finished, {now.failed:,} failed{retried}"
+    counts = f"{now.finished:,}/{now.planned:,} finished, {now.failed:,} failed{retried}"
     return f"{counts}, {now.running:,} running" if now.state == "running" else f"{counts}; {now.state}"
 
 
@@ -98,7 +100,7 @@ def picture(now: RunStatus) -> Group:
 def _state(now: RunStatus) -> str:
     resume = f"go on with: concordat negotiate --out {now.run} --resume"
     if now.state == "running":
-        return f"runs ({now.holder})"
+        return f"runs ({now.holder.partition(' since ')[0]})"
     if now.state == "lost":
         return f"its process is gone, and did not say so; {resume}"
     if now.state == "interrupted":

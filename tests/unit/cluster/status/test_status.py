@@ -15,6 +15,7 @@ import pytest
 
 from cluster.runfolder import RunFolder
 from cluster.status.reading import StatusReader, holder_of
+from cluster.status.show import short
 from negotiation.errors import RecordError, RunError
 from tests.unit.cluster.jobs.conftest import Said, concordat
 
@@ -96,7 +97,8 @@ def test_a_run_that_goes_on(run: Writing) -> None:
     ("last", "state"), [("run_ended", "ended"), ("run_interrupted", "interrupted"), ("", "lost")]
 )
 def test_a_run_that_nobody_holds_says_how_it_ended(last: str, state: str, run: Writing) -> None:
-    assert StatusReader(run.path).read().state == "new"
+    new = StatusReader(run.path).read()
+    assert (new.state, short(new)) == ("new", "nothing was begun")
     run.say("run_started", planned=2, pending=2)
     run.finish("one")
     if last:
@@ -105,6 +107,13 @@ def test_a_run_that_nobody_holds_says_how_it_ended(last: str, state: str, run: W
     assert status.state == state
     assert status.seconds_left is None
     assert status.seconds == (2 if last else 1)  # to its last sign of life
+
+
+def test_a_run_whose_models_are_still_loaded(run: Writing, concordat: Callable[..., Said]) -> None:
+    with run.held():
+        said = concordat("status", run.path)
+    assert "runs (process 7 on head)" in said.out
+    assert "models are being loaded" in said.out
 
 
 def test_methods_are_counted_by_themselves(tmp_path: Path) -> None:
