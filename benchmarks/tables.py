@@ -294,9 +294,9 @@ def _psro_curves(figures: dict[str, Any]) -> str:
     marks = figures["marks"]
     lines = [
         "NashConv over the whole game by iteration of policy-space response. `exact` and `rllib` are our loop with exact and",
-        "with learned (PPO) best responses; `openspiel` is psro_v2 with its exact best responses, projected replicator dynamics and",
-        f"payoffs from {figures['simulations']} played episodes a cell. Wanted: `exact` below {marks['exact']:g}, `rllib` below"
-        f" {marks['rllib']:g} within {figures['budget_moves']:,} moves of learners.",
+        "with learned (PPO) best responses; `openspiel` is psro_v2 with its exact best responses, projected replicator",
+        f"dynamics and payoffs from {figures['simulations']} played episodes a cell. Wanted: `exact` below {marks['exact']:g},"
+        f" `rllib` below {marks['rllib']:g} within {figures['budget_moves']:,} moves of learners.",
         "",
         "| game | way | iterations | best | policies | CPU s | learners' moves | by iteration |",
         "| --- | --- | ---: | ---: | --- | ---: | ---: | --- |",
@@ -335,9 +335,9 @@ def _bargaining(figures: dict[str, Any]) -> str:
         " with the bundled model, bargained over at the defaults of",
         f"`concordat bargain` ({settings['offers']} offers, {settings['turns']} turns, discount {settings['discount']:g}, two"
         " private types a side). The one-shot consensus is the equilibrium as a",
-        "lottery over the same offers, put to everybody at once, to be taken or left. Exact expectations over types; intervals are",
-        f"95% over topics, differences paired. {figures['converged']} are within NashConv {figures['tolerance']:g} (largest"
-        f" {figures['nash_conv']['largest']:.1e}), after {figures['iterations']['median']:.0f} iterations in the median;"
+        "lottery over the same offers, put to everybody at once, to be taken or left. Exact expectations over types;",
+        f"intervals are 95% over topics, differences paired. {figures['converged']} are within NashConv {figures['tolerance']:g}"
+        f" (largest {figures['nash_conv']['largest']:.1e}), after {figures['iterations']['median']:.0f} iterations in the median;"
         f" {figures['cpu_seconds']:.0f} s of computing.",
         "",
         "| measure | bargaining | one-shot consensus | difference |",
@@ -355,9 +355,9 @@ def _polymatrix(figures: dict[str, Any]) -> str:
     slopes = ", ".join(f"{solver} {slope:.2f}" for solver, slope in figures["slopes"].items())
     lines = [
         "Games of our utility over random guidelines in polymatrix form. Seconds are of one thread's computing, and of the clock",
-        "beside them (other work ran on the machine). Wanted of `exact`: 8 x 32 below 1 s. Memory is the peak of building and solving,",
-        "beside that of the pair matrices, N (N - 1) k^2 cells, and of a dense tensor. It grows with this power of N k (8 players; 2 is",
-        f"N^2 k^2): {slopes}.",
+        "beside them (other work ran on the machine). Wanted of `exact`: 8 x 32 below 1 s. Memory is the peak of building and",
+        "solving, beside that of the pair matrices, N (N - 1) k^2 cells, and of a dense tensor. It grows with this power",
+        f"of N k (8 players; 2 is N^2 k^2): {slopes}.",
         "",
         "| players x guidelines | solver | median s | max s | clock s | max NashConv | converged | peak memory | pairs | dense |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
