@@ -4,10 +4,11 @@
     python benchmarks/polymatrix.py --out FILE.json     and writes it with commit, versions, hardware and seed
     python benchmarks/polymatrix.py --check             exits with 1 if 8 x 32 takes a second or memory grows faster than N^2 k^2
 
-Games are of our utility over random guidelines, as ``meta_solve`` draws them. Memory is the peak of what building and solving
-allocate (tracemalloc), beside the cells of the pair matrices, N (N - 1) k^2, and beside those of a dense tensor, N k^N. Growth is
-the slope of log memory on log (N k): 2 means N^2 k^2. Seconds are of one thread's computing, and of the clock beside them: other
-work on the machine lengthens the second alone.
+Solvers that need the dense tensor are run on 3 x 4 and 8 x 2 alone. Games are of our utility over random guidelines, as
+``meta_solve`` draws them. Memory is the peak of what building and solving allocate (tracemalloc), beside the cells of the pair
+matrices, N (N - 1) k^2, and beside those of a dense tensor, N k^N. Growth is the slope of log memory on log (N k): 2 means
+N^2 k^2. Seconds are of one thread's computing, and of the clock beside them: other work on the machine lengthens the second
+alone.
 """
 
 from __future__ import annotations
@@ -28,7 +29,15 @@ from typing import Any
 
 import numpy as np
 
-from negotiation.config import ExactConfig, LogitConfig, PotentialConfig, SolverConfig
+from negotiation.config import (
+    CorrelatedConfig,
+    ExactConfig,
+    LogitConfig,
+    PotentialConfig,
+    PrdConfig,
+    RegretMatchingConfig,
+    SolverConfig,
+)
 from negotiation.guideline import Guideline, Pool, unit_rows
 from negotiation.metagame import PolymatrixGame, build_metagame
 from negotiation.solvers import solve
@@ -42,6 +51,19 @@ SOLVERS: dict[str, SolverConfig] = {
     "potential": PotentialConfig(),
     "logit": LogitConfig(),
 }
+
+SMALL = ((3, 4), (8, 2))
+"""Sizes for the solvers that need the dense tensor."""
+
+DENSE: dict[str, SolverConfig] = {
+    "prd": PrdConfig(iterations=2000),
+    "regret-matching": RegretMatchingConfig(iterations=5000),
+    "ce": CorrelatedConfig(kind="ce"),
+    "cce": CorrelatedConfig(kind="cce"),
+    "ce, gini": CorrelatedConfig(kind="ce", objective="gini"),
+    "cce, gini": CorrelatedConfig(kind="cce", objective="gini"),
+}
+"""Approximate dynamics, and correlated equilibria of greatest total payoff or Gini impurity, of whose marginals NashConv is."""
 
 GAMES = 5
 DIMENSIONS = 384
@@ -90,14 +112,14 @@ def measure(players: int, size: int, solver: str, games: int, seed: int) -> Line
     for index in range(games):
         game = draw(players, size, np.random.default_rng([seed, players, size, index]))
         start, wall = time.process_time(), time.perf_counter()
-        solution = solve(game, SOLVERS[solver])
+        solution = solve(game, (SOLVERS | DENSE)[solver])
         seconds.append(time.process_time() - start)
         walls.append(time.perf_counter() - wall)
         convs.append(solution.nash_conv)
         converged += solution.converged
     own, pairs = dict(enumerate(game.own)), dict(game.pairs)
     tracemalloc.start()
-    solve(PolymatrixGame(tuple(own.values()), pairs), SOLVERS[solver])
+    solve(PolymatrixGame(tuple(own.values()), pairs), (SOLVERS | DENSE)[solver])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return Line(
@@ -118,7 +140,7 @@ def measure(players: int, size: int, solver: str, games: int, seed: int) -> Line
 
 def slope(lines: Sequence[Line], solver: str) -> float:
     """Of log peak memory on log (N k), over games of 8 players."""
-    chosen = [line for line in lines if line.solver == solver and line.players == 8]
+    chosen = [line for line in lines if line.solver == solver and line.players == 8 and line.actions >= 8]
     if len(chosen) < 2:
         return 0.0
     sizes = np.log([line.players * line.actions for line in chosen])
@@ -194,6 +216,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         measure(players, size, solver, options.games, options.seed)
         for players, size in SIZES
         for solver in options.solvers
+    ]
+    lines += [
+        measure(players, size, solver, min(options.games, 2), options.seed)
+        for players, size in SMALL
+        for solver in [*options.solvers, *DENSE]
     ]
     print(table(lines))
     slopes = {solver: slope(lines, solver) for solver in options.solvers}
