@@ -52,7 +52,7 @@ Model = Annotated[
     typer.Option(
         "--model",
         metavar="MODEL",
-        help="'bundled' (default), a folder, a hub name, or openai:NAME@URL.",
+        help="'bundled' (default), a folder, a hub name, vllm:NAME, or openai:NAME@URL.",
         rich_help_panel=_MODEL,
     ),
 ]
