@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -339,22 +339,26 @@ def work(app: FastAPI, server: PolicyServer) -> None:
 
 
 @contextmanager
-def serving(server: PolicyServer | None = None) -> Iterator[PolicyServer]:
-    """Runs it in a thread, on a free port of this machine."""
-    running = server or PolicyServer()
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        running.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        config = uvicorn.Config(
-            application(running), log_level="error", timeout_graceful_shutdown=1, lifespan="off"
-        )
+def listening(app: FastAPI, lifespan: Literal["on", "off"] = "off") -> Iterator[str]:
+    """Runs an application in a thread, on a free port of this machine; gives its address."""
+    with socket.socket() as port:
+        port.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1, lifespan=lifespan)
         web = uvicorn.Server(config)
-        thread = threading.Thread(target=web.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread = threading.Thread(target=web.run, kwargs={"sockets": [port]}, daemon=True)
         thread.start()
         while not web.started:
             time.sleep(0.01)
         try:
-            yield running
+            yield f"http://127.0.0.1:{port.getsockname()[1]}"
         finally:
             web.should_exit = True
             thread.join(10)
+
+
+@contextmanager
+def serving(server: PolicyServer | None = None) -> Iterator[PolicyServer]:
+    """Runs the stand-in."""
+    running = server or PolicyServer()
+    with listening(application(running)) as running.url:
+        yield running
