@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from cluster.lasting_gauge import LastingGauge
+
 BATCH_SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
 """Bounds of the histogram of batch sizes, in requests."""
 
@@ -83,10 +85,10 @@ class RayMeters:
     """
 
     def __init__(self, run: str) -> None:
-        from ray.util.metrics import Counter, Gauge, Histogram
+        from ray.util.metrics import Counter, Histogram
 
         self._tags = {"run": run}
-        self._standing = Gauge(
+        self._standing = LastingGauge(
             "concordat_negotiations",
             "Negotiations of the run by state: planned, finished or failed; earlier sessions included.",
             ("run", "state"),
@@ -97,12 +99,12 @@ class RayMeters:
         self._failed = Counter(
             "concordat_negotiations_failed", "Negotiations that ended with an error.", ("run", "error")
         )
-        self._running = Gauge("concordat_negotiations_running", "Negotiations under way.", ("run",))
+        self._running = LastingGauge("concordat_negotiations_running", "Negotiations under way.", ("run",))
         self._rounds = Counter("concordat_rounds", "Rounds played.", ("run",))
-        self._nash_conv = Gauge(
+        self._nash_conv = LastingGauge(
             "concordat_nash_conv", f"Mean NashConv of the last {RECENT_ROUNDS} rounds.", ("run",)
         )
-        self._gain = Gauge(
+        self._gain = LastingGauge(
             "concordat_gain",
             f"Mean of a player's best gains by a new guideline in its last {RECENT_ROUNDS} rounds.",
             ("run", "player"),
@@ -115,7 +117,7 @@ class RayMeters:
             tag_keys=("run", "model"),
         )
         self._seconds = Counter("concordat_batch_seconds", "Seconds spent in batches.", ("run", "model"))
-        self._queue = Gauge(
+        self._queue = LastingGauge(
             "concordat_queue_requests", "Requests at a model, computed or waiting.", ("run", "model")
         )
         self._nash_convs = _Recent()
@@ -189,10 +191,8 @@ class ActorMeter:
         if ray is None or not ray.is_initialized() or ray.get_runtime_context().get_actor_id() is None:
             return
         if self._gauge is None:
-            from ray.util.metrics import Gauge
-
             self._agent = ray.get_runtime_context().get_actor_name() or "unnamed"
-            self._gauge = Gauge(
+            self._gauge = LastingGauge(
                 "concordat_memory_bytes",
                 "Memory of an agent's process: host (resident) and, on a GPU, gpu (taken by its allocator).",
                 ("agent", "kind"),

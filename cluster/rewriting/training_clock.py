@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from cluster.lasting_gauge import LastingGauge
 from cluster.rewriting.production import Batch
 from rewriter.learning.vocabulary import PairFigures, StepFigures
 
@@ -98,12 +99,10 @@ class Gauges:
 
     def show(self, point: Mapping[str, Any]) -> None:
         """Set all gauges of a point's numbers."""
-        from ray.util.metrics import Gauge
-
         for name in ["step", *numbers(point)]:
             if name not in self._gauges:
                 told = name.replace("/", "_")
-                self._gauges[name] = Gauge(
+                self._gauges[name] = LastingGauge(
                     f"concordat_rewriter_{told}", f"{told} of the latest training step.", ("run",)
                 )
             self._gauges[name].set(float(point[name]), self._tags)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cluster.lasting_gauge import LastingGauge
 from cluster.metrics import BATCH_SIZES
 
 SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -16,14 +17,14 @@ class Meters:
     """
 
     def __init__(self, part: str) -> None:
-        from ray.util.metrics import Counter, Gauge, Histogram
+        from ray.util.metrics import Counter, Histogram
 
         self._tags = {"part": part}
         self._requests = Counter("concordat_serve_requests", "Requests that are over.", ("route", "status"))
         self._seconds = Histogram(
             "concordat_serve_seconds", "Time of requests.", boundaries=list(SECONDS), tag_keys=("route",)
         )
-        self._in_flight = Gauge("concordat_serve_in_flight", "Requests at work.", ("part",))
+        self._in_flight = LastingGauge("concordat_serve_in_flight", "Requests at work.", ("part",))
         self._batches = Histogram(
             "concordat_serve_batch_size",
             "Requests in a batch.",
