@@ -45,19 +45,14 @@ app = typer.Typer(
 culture_app = typer.Typer(
     no_args_is_help=True, help="The cultures that can negotiate.", rich_markup_mode="rich"
 )
-app.add_typer(culture_app, name="culture")
-app.add_typer(train_app, name="train")
-app.add_typer(evaluate_app, name="evaluate")
-app.add_typer(jobs_app, name="jobs")
-app.command("submit")(submit_command)
-app.command("status")(status_command)
-app.command("dashboard")(dashboard_command)
-app.command("replay")(replay_command)
-app.command("export")(export_command)
-app.command("sweep")(sweep_command)
-app.command("bargain")(bargain_command)
-app.command("play")(play_command)
-app.command("chat", help=CHAT_HELP, epilog=CHAT_EXAMPLES)(chat_command)
+NEGOTIATING, COMPARING, USING = "Negotiate", "Compare", "Use what was agreed"
+LEARNING, ON_CLUSTERS = "Cultures and models", "On a cluster"
+"""Panels of the list of commands."""
+
+app.add_typer(culture_app, name="culture", rich_help_panel=LEARNING)
+app.add_typer(train_app, name="train", rich_help_panel=LEARNING)
+app.add_typer(evaluate_app, name="evaluate", rich_help_panel=COMPARING)
+app.add_typer(jobs_app, name="jobs", rich_help_panel=ON_CLUSTERS)
 
 NEGOTIATE_HELP = """
 Let cultures negotiate questions to an equilibrium, and write a report.
@@ -102,7 +97,7 @@ def _root(version: flags.Version = False) -> None:
         raise typer.Exit(OK)
 
 
-@app.command("negotiate", help=NEGOTIATE_HELP, epilog=NEGOTIATE_EXAMPLES)
+@app.command("negotiate", rich_help_panel=NEGOTIATING, help=NEGOTIATE_HELP, epilog=NEGOTIATE_EXAMPLES)
 def _negotiate(
     context: typer.Context,
     cultures: flags.Cultures = None,
@@ -139,13 +134,10 @@ def _negotiate(
     raise typer.Exit(negotiate(settings_of_flags(context.params), way, context.obj))
 
 
-app.command("rewrite", help=REWRITE_HELP, epilog=REWRITE_EXAMPLES)(rewrite)
-app.command("serve", help=SERVE_HELP, epilog=SERVE_EXAMPLES)(serve_command)
-app.command("serve-key")(serve_key_command)
-app.command("values", help=VALUES_HELP, epilog=VALUES_EXAMPLES)(values)
+app.command("status", rich_help_panel=NEGOTIATING)(status_command)
 
 
-@app.command("report")
+@app.command("report", rich_help_panel=NEGOTIATING)
 def _report(
     context: typer.Context,
     run: flags.RunArgument,
@@ -158,6 +150,20 @@ def _report(
     from cluster.commands import report
 
     raise typer.Exit(report(run, context.obj))
+
+
+app.command("bargain", rich_help_panel=NEGOTIATING)(bargain_command)
+app.command("play", rich_help_panel=NEGOTIATING)(play_command)
+app.command("sweep", rich_help_panel=COMPARING)(sweep_command)
+app.command("replay", rich_help_panel=COMPARING)(replay_command)
+app.command("values", rich_help_panel=USING, help=VALUES_HELP, epilog=VALUES_EXAMPLES)(values)
+app.command("rewrite", rich_help_panel=USING, help=REWRITE_HELP, epilog=REWRITE_EXAMPLES)(rewrite)
+app.command("export", rich_help_panel=USING)(export_command)
+app.command("serve", rich_help_panel=USING, help=SERVE_HELP, epilog=SERVE_EXAMPLES)(serve_command)
+app.command("serve-key", rich_help_panel=USING)(serve_key_command)
+app.command("chat", rich_help_panel=USING, help=CHAT_HELP, epilog=CHAT_EXAMPLES)(chat_command)
+app.command("submit", rich_help_panel=ON_CLUSTERS)(submit_command)
+app.command("dashboard", rich_help_panel=ON_CLUSTERS)(dashboard_command)
 
 
 @culture_app.command("list")
