@@ -38,6 +38,13 @@ from benchmarks.provenance import provenance
 VICTIMS = {"actor": 0.5, "embedder": 0.15, "worker": 0.15, "driver": 0.2}
 """What is killed, and how often of all kills."""
 
+TITLES = {
+    "actor": ("ray::SlowActor", "(chaos/agents"),
+    "embedder": ("ray::InstantEmbedder", "(chaos/embedder"),
+    "worker": ("ray::",),
+}
+"""What titles of processes hold: of an idle actor, and of one at work."""
+
 CULTURES = ("english-speaking", "confucian", "latin-america", "orthodox-europe")
 
 STUCK_S = 300.0
@@ -56,7 +63,7 @@ def settings(negotiations: int) -> Any:
             {"id": f"question-{k}", "text": f"Should question {k} be answered with yes?"}
             for k in range(count)
         ],
-        "concurrency": 16,
+        "concurrency": 8,
         "resources": {
             "actors": "shared",
             "replicas": 2,
@@ -109,16 +116,17 @@ class InProcess:
 
 def undisturbed(run: Path, negotiations: int) -> None:
     """The run in one process."""
-    from cluster import __version__
     from cluster.engine import Engine
     from cluster.plan import plan_of
     from cluster.progress import SilentView
     from cluster.runfolder import RunFolder
+    from cluster.speakers import provenance as said_of
+    from cluster.speakers import speakers
 
     config = settings(negotiations)
     with RunFolder(run, config.tree()) as folder:
-        engine = Engine(config, plan_of(config), folder, SilentView())
-        asyncio.run(engine.run(InProcess(), "instant", {"concordat": __version__, "model": "instant"}))
+        engine = Engine(config, plan_of(config), folder, SilentView(), grounding=config.grounds())
+        asyncio.run(engine.run(InProcess(), "instant", said_of(speakers(config), "instant")))
 
 
 @dataclass
@@ -164,11 +172,12 @@ class Chaos:
     def kill(self, driver: subprocess.Popen[bytes]) -> None:
         """Kill a process of the run."""
         kind = self.order[sum(self.kills.values())]
-        names = {"actor": ("ray::SlowActor",), "embedder": ("ray::InstantEmbedder",), "worker": ("ray::",)}
         if kind == "driver":
             victims = [driver.pid]
         else:
-            victims = [pid for pid, title in processes(driver.pid) if title.startswith(names[kind])]
+            victims = [
+                pid for pid, title in processes(driver.pid) if any(part in title for part in TITLES[kind])
+            ]
         if victims:
             try:
                 os.kill(int(self.rng.choice(victims)), signal.SIGKILL)

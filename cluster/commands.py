@@ -75,8 +75,9 @@ def report(run: Path, output: Output) -> int:
     """Write a run's report anew."""
     check_version(run)
     from cluster.report import write_report
+    from cluster.simulation.storage import storage_of
 
-    path = write_report(run)
+    path = write_report(run, storage_of(read_settings(run).get("out")))
     if output.as_json:
         output.result({"run": str(run), "report": str(path)})
     else:
@@ -109,7 +110,7 @@ def run_path(config: RunConfig, resume: bool) -> Path:
         RunError: if there is no run to resume.
     """
     if config.out is not None:
-        return Path(config.out)
+        return _local(config.out)
     if not resume:
         return RUNS / f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}-{config.short_hash()}"
     like = sorted(RUNS.glob(f"*-{config.short_hash()}"))
@@ -120,9 +121,21 @@ def run_path(config: RunConfig, resume: bool) -> Path:
     return like[-1]
 
 
+def _local(out: str) -> Path:
+    """The folder on this machine: the one that is named, or the one that belongs to a URI."""
+    from cluster.simulation.storage import folder_of, is_uri
+
+    return RUNS / folder_of(out) if is_uri(out) else Path(out)
+
+
 def _existing(out: str) -> Path:
-    check_version(Path(out))
-    return Path(out)
+    from cluster.simulation.storage import storage_of
+
+    path, away = _local(out), storage_of(out)
+    if away is not None:
+        away.restore(path)
+    check_version(path)
+    return path
 
 
 def _status(interrupted: bool, fault: bool) -> int:

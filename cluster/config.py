@@ -196,7 +196,10 @@ class RunConfig(BaseModel):
         32, ge=1, le=10_000, description="negotiations at once; their model calls share batches"
     )
     resources: ResourcesConfig = Field(ResourcesConfig(), description="what actors get")
-    out: str | None = Field(None, description="the run folder; none: runs/<date>-<hash>")
+    out: str | None = Field(
+        None,
+        description="the run folder, or a URI for its records, e.g. s3://bucket/run; none: runs/<date>-<hash>",
+    )
 
     @model_validator(mode="before")
     @classmethod

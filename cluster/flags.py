@@ -130,7 +130,10 @@ ConfigFile = Annotated[
 Out = Annotated[
     str | None,
     typer.Option(
-        "--out", metavar="RUN", help="The run folder (default runs/<date>-<hash>).", rich_help_panel=_RUN
+        "--out",
+        metavar="RUN",
+        help="The run folder (default runs/<date>-<hash>), or where records go: s3://..., gs://..., file://...",
+        rich_help_panel=_RUN,
     ),
 ]
 Resume = Annotated[

@@ -20,7 +20,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +31,9 @@ import yaml
 from cluster import __version__
 from cluster.locking import take_lock
 from cluster.simulation.journal import Journal
-from cluster.writing import cannot_write
+from cluster.simulation.storage import BEGUN, ENDED, FolderStorage, Storage, UriStorage
+from cluster.tree_differences import differences as differences
+from cluster.writing import cannot_write, json_pieces
 from cluster.writing import write_atomically as write_atomically
 from negotiation.errors import RecordError, RunError
 
@@ -68,33 +70,6 @@ def safe_name(identifier: str) -> str:
     return f"{slug}-{digest}" if slug else digest
 
 
-def differences(old: Any, new: Any, path: str = "") -> list[str]:
-    """Where two configuration trees differ, one line a field, ``old`` first.
-
-    >>> differences({"seed": 0, "game": {"alpha": 0.5}}, {"seed": 0, "game": {"alpha": 0.7}})
-    ['game.alpha: the run has 0.5, you ask for 0.7']
-    """
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        keys = [*old, *(key for key in new if key not in old)]
-        return [
-            line
-            for key in keys
-            for line in differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
-        ]
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        return [
-            line
-            for k, pair in enumerate(zip(old, new, strict=True))
-            for line in differences(*pair, f"{path}[{k}]")
-        ]
-    return [] if old == new else [f"{path}: the run has {_shown(old)}, you ask for {_shown(new)}"]
-
-
-def _shown(value: Any) -> str:
-    text = "nothing" if value is None else json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
 def records_folder(method: str) -> str:
     """Where in a run folder the records of a method are."""
     return "negotiations" if method == "psro" else method
@@ -107,6 +82,7 @@ class RunFolder:
         path: the folder; it is made if it is not there.
         settings: the resolved configuration as a JSON tree.
         resume: go on with the run that is there.
+        storage: where records and policies are, if not in the folder; what makes up a run is copied there too.
 
     Raises:
         RunInUseError: if another process holds it.
@@ -115,8 +91,17 @@ class RunFolder:
             with other settings.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any], *, resume: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: Mapping[str, Any],
+        *,
+        resume: bool = False,
+        storage: UriStorage | None = None,
+    ) -> None:
         self.path = path
+        self._away = storage
+        self._storage: Storage = storage or FolderStorage(path)
         self._events, self._failures = (Journal(path / name) for name in ("events.jsonl", "failures.jsonl"))
         exists = (path / "run.json").exists()
         self.is_new = not exists
@@ -144,16 +129,21 @@ class RunFolder:
                 )
             settings = self._settled(settings)
         folders = [records_folder(method) for method in settings.get("methods", ("psro",))]
-        for name in dict.fromkeys((".", "negotiations", "policies", *folders)):
-            (self.path / name).mkdir(exist_ok=True)
-            for part in (self.path / name).glob(".*.tmp"):  # of a process that died while it wrote
-                part.unlink()
+        FolderStorage(self.path).prepare(["."])
+        self._storage.prepare(list(dict.fromkeys(("negotiations", "policies", *folders))))
         if not (self.path / "run.json").exists():
             # config.yaml first: a folder with run.json is a whole run, whatever happened in between.
             write_atomically(self.path / "config.yaml", _yaml(settings))
             self._write_json(
                 "run.json", {"layout_version": LAYOUT_VERSION, "concordat": __version__, "created": now()}
             )
+        if self._away is not None:
+            self._away.put(self.path, BEGUN)
+
+    def copy_away(self) -> None:
+        """Copy what this session added to where the records are, if that is not here; ``RunError`` if it cannot be."""
+        if self._away is not None:
+            self._away.put(self.path, ENDED)
 
     def _settled(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The run's settings, if those asked for go with them; methods may be added to a run."""
@@ -204,57 +194,61 @@ class RunFolder:
             os.close(self._lock)  # which releases it
             self._lock = -1
 
-    def record_path(self, negotiation_id: str, method: str = "psro") -> Path:
-        """Where the record of a negotiation by a method is, or will be once it is finished."""
-        return self.path / records_folder(method) / f"{safe_name(negotiation_id)}.parquet"
+    def record_place(self, negotiation_id: str, method: str = "psro") -> str:
+        """Path or URI of the record of a negotiation by a method, or of what will be its record once it is finished."""
+        return self._storage.place(records_folder(method), f"{safe_name(negotiation_id)}.parquet")
 
     def is_finished(self, negotiation_id: str, method: str = "psro") -> bool:
         """Whether the record of a negotiation by a method is there; records appear whole or not at all."""
-        return self.record_path(negotiation_id, method).exists()
+        return self._storage.has(records_folder(method), f"{safe_name(negotiation_id)}.parquet")
 
     def write_record(self, record: NegotiationRecord) -> None:
         """Write ``negotiations/<id>.parquet``."""
         from negotiation.storage import write_records
 
-        path = self.record_path(record.negotiation_id)
+        place = self.record_place(record.negotiation_id)
         try:
-            write_records(path, [record])
+            write_records(place, [record])
         except OSError as error:
-            raise cannot_write(path, error) from error
+            raise cannot_write(place, error) from error
 
     def read_record(self, negotiation_id: str) -> NegotiationRecord:
         """Read ``negotiations/<id>.parquet``; ``RecordError`` if it is damaged or of another version."""
         from negotiation.storage import read_records
 
-        return read_records(self.record_path(negotiation_id))[0]
+        return read_records(self.record_place(negotiation_id))[0]
 
     def write_dialogue(self, record: DialogueRecord) -> None:
         """Write ``<method>/<id>.parquet``."""
         from negotiation.dialogue_storage import write_dialogues
 
-        path = self.record_path(record.negotiation_id, record.method)
+        place = self.record_place(record.negotiation_id, record.method)
         try:
-            write_dialogues(path, [record])
+            write_dialogues(place, [record])
         except OSError as error:
-            raise cannot_write(path, error) from error
+            raise cannot_write(place, error) from error
 
     def read_dialogue(self, negotiation_id: str, method: str) -> DialogueRecord:
         """Read ``<method>/<id>.parquet``; ``RecordError`` if it is damaged or of another version."""
         from negotiation.dialogue_storage import read_dialogues
 
-        return read_dialogues(self.record_path(negotiation_id, method))[0]
+        return read_dialogues(self.record_place(negotiation_id, method))[0]
 
     def write_policy(self, negotiation_id: str, policy: Mapping[str, Any]) -> None:
         """Write ``policies/<id>.json``."""
-        self._write_json(f"policies/{safe_name(negotiation_id)}.json", policy)
+        name = f"{safe_name(negotiation_id)}.json"
+        try:
+            self._storage.write("policies", name, _json(policy))
+        except OSError as error:
+            raise cannot_write(self._storage.place("policies", name), error) from error
 
     def finished_names(self, method: str) -> set[str]:
         """Names of the records of a method that are there, as ``safe_name`` makes them."""
-        return {path.stem for path in (self.path / records_folder(method)).glob("*.parquet")}
+        return self._storage.names(records_folder(method), ".parquet")
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Write ``metrics.json``; values that are no list yet, but give their items one by one, are written so."""
-        write_atomically(self.path / "metrics.json", _json_pieces(metrics))
+        write_atomically(self.path / "metrics.json", json_pieces(metrics))
 
     def append_failure(self, failure: Mapping[str, Any]) -> None:
         """Add a line to ``failures.jsonl``."""
@@ -283,8 +277,7 @@ class RunFolder:
             raise cannot_write(journal.path, error) from error
 
     def _write_json(self, name: str, tree: Mapping[str, Any]) -> None:
-        text = json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False)
-        write_atomically(self.path / name, f"{text}\n".encode())
+        write_atomically(self.path / name, _json(tree))
 
 
 @contextlib.contextmanager
@@ -369,30 +362,8 @@ def _just_begun(path: Path) -> bool:
     )
 
 
-def _json_pieces(tree: Mapping[str, Any]) -> Iterator[bytes]:
-    """A mapping as indented JSON, piece by piece; iterators in it become lists of their items."""
-    mark = "{"
-    for key, value in tree.items():
-        yield f"{mark}\n  {json.dumps(key)}: ".encode()
-        if isinstance(value, Iterator):
-            yield from _items(value)
-        else:
-            yield _indented(value, "  ")
-        mark = ","
-    yield b"{}\n" if mark == "{" else b"\n}\n"
-
-
-def _items(values: Iterable[Any]) -> Iterator[bytes]:
-    mark = "["
-    for value in values:
-        yield f"{mark}\n    ".encode() + _indented(value, "    ")
-        mark = ","
-    yield b"[]" if mark == "[" else b"\n  ]"
-
-
-def _indented(value: Any, indent: str) -> bytes:
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    return text.replace("\n", f"\n{indent}").encode()
+def _json(tree: Mapping[str, Any]) -> bytes:
+    return f"{json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False)}\n".encode()
 
 
 def _yaml(tree: Mapping[str, Any]) -> bytes:

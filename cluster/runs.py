@@ -15,6 +15,7 @@ from cluster.metrics import Meters, NoMeters
 from cluster.plan import plan_of
 from cluster.progress import View
 from cluster.runfolder import RunFolder
+from cluster.simulation.storage import storage_of
 from cluster.summary import RunSummary
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def execute(config: RunConfig, path: Path, way: Way, view: View, start: Starter 
     """
     plan = plan_of(config)
     grounding = config.grounds()
-    with RunFolder(path, config.tree(), resume=way.resume) as folder:
+    away = storage_of(config.out)
+    with RunFolder(path, config.tree(), resume=way.resume, storage=away) as folder:
         engine = Engine(config, plan, folder, view, grounding=grounding)
         if way.retry_quarantined:
             engine.lift_quarantine()
@@ -46,7 +48,8 @@ def execute(config: RunConfig, path: Path, way: Way, view: View, start: Starter 
         if summary.finished and not summary.interrupted:
             from cluster.report import write_report
 
-            summary = replace(summary, report=write_report(path))
+            summary = replace(summary, report=write_report(path, away))
+        folder.copy_away()
         return summary
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from negotiation.errors import RunError
 
@@ -39,3 +41,29 @@ def cannot_write(path: Path | str, error: OSError) -> RunError:
     return RunError(
         f"cannot write {path}: {error.strerror or error}; free space or permissions, then --resume"
     )
+
+
+def json_pieces(tree: Mapping[str, Any]) -> Iterator[bytes]:
+    """A mapping as indented JSON, piece by piece; iterators in it become lists of their items."""
+    mark = "{"
+    for key, value in tree.items():
+        yield f"{mark}\n  {json.dumps(key)}: ".encode()
+        if isinstance(value, Iterator):
+            yield from _items(value)
+        else:
+            yield _indented(value, "  ")
+        mark = ","
+    yield b"{}\n" if mark == "{" else b"\n}\n"
+
+
+def _items(values: Iterable[Any]) -> Iterator[bytes]:
+    mark = "["
+    for value in values:
+        yield f"{mark}\n    ".encode() + _indented(value, "    ")
+        mark = ","
+    yield b"[]" if mark == "[" else b"\n  ]"
+
+
+def _indented(value: Any, indent: str) -> bytes:
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return text.replace("\n", f"\n{indent}").encode()

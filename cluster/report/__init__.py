@@ -11,14 +11,19 @@ picture.py   one negotiation as a PNG file, with matplotlib
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cluster.simulation.storage import Storage
 
 __all__ = ["write_picture", "write_report"]
 
 
-def write_report(run: Path) -> Path:
+def write_report(run: Path, storage: Storage | None = None) -> Path:
     """Write ``report.html`` of a run folder, whole or not at all, and return its path.
 
-    It holds what has finished and what has failed so far, so it can be made of a run that was stopped.
+    It holds what has finished and what has failed so far, so it can be made of a run that was stopped. ``storage`` is where
+    records are, if not in the folder.
 
     Raises:
         RunError: if ``run`` holds no run, or the file cannot be written.
@@ -30,7 +35,7 @@ def write_report(run: Path) -> Path:
 
     path = run / "report.html"
     # A lone surrogate in a failure's message is no UTF-8; a browser shows its character reference as unknown.
-    write_atomically(path, render(read_run(run)).encode("utf-8", "xmlcharrefreplace"))
+    write_atomically(path, render(read_run(run, storage)).encode("utf-8", "xmlcharrefreplace"))
     return path
 
 

@@ -18,6 +18,7 @@ from cluster import __version__
 from cluster.report.coalitions import coalition_view
 from cluster.report.views import Clause, Failure, Negotiation, PairPayoffs, Proposal, Round, RunView, Side
 from cluster.runfolder import records_folder, safe_name
+from cluster.simulation.storage import FolderStorage, Storage
 from negotiation.errors import CultureError, RecordError, RunError
 from negotiation.metagame import build_metagame
 from negotiation.outcome import METHODS
@@ -31,38 +32,41 @@ LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 STANDARD_TERMS = frozenset({"consistency", "acceptance", "novelty"})
 """With these terms alone the payoffs follow from the record; those of a user's own term do not."""
 
+SUFFIX = ".parquet"
+
 MOST_SHOWN = 200
 """Negotiations on one page; of a run with more of them, some are drawn evenly, by name."""
 
 PACKAGES = ("numpy", "open_spiel", "plotly", "pyarrow")
 
 
-def read_run(run: Path) -> RunView:
+def read_run(run: Path, storage: Storage | None = None) -> RunView:
     """Read a run folder.
 
     A record that cannot be read is listed among the failures, so that one damaged file hides no other. Of a long run only
-    ``MOST_SHOWN`` records are read.
+    ``MOST_SHOWN`` records are read. ``storage`` is where they are, if not in the folder.
 
     Raises:
         RunError: if ``run`` is no folder with a ``negotiations`` folder in it.
         RecordError: if ``metrics.json`` or a line of ``failures.jsonl`` is damaged.
     """
     folder = run / "negotiations"
-    if not folder.is_dir():
+    if not folder.is_dir() and (storage is None or not (run / "run.json").exists()):
         raise RunError(
             f"{run} holds no run (there is no folder {folder.name} in it); name a folder made by Concordat"
         )
     records: list[NegotiationRecord] = []
     failures: list[Failure] = []
-    paths = sorted(folder.glob("*.parquet"))
-    for path in paths[:: -(-len(paths) // MOST_SHOWN) or 1]:
+    storage = storage or FolderStorage(run)
+    names = sorted(storage.names(folder.name, SUFFIX))
+    for name in names[:: -(-len(names) // MOST_SHOWN) or 1]:
         try:
-            records.extend(read_records(path))
+            records.extend(read_records(storage.place(folder.name, name + SUFFIX)))
         except RecordError as error:
-            failures.append(Failure(path.stem, path.name, "", "RecordError", str(error)))
-    finished = {(path.stem, "psro") for path in paths} - {(failure.topic_id, "psro") for failure in failures}
-    others = {method: sorted((run / records_folder(method)).glob("*.parquet")) for method in METHODS[1:]}
-    finished |= {(path.stem, method) for method, paths in others.items() for path in paths}
+            failures.append(Failure(name, name + SUFFIX, "", "RecordError", str(error)))
+    finished = {(name, "psro") for name in names} - {(failure.topic_id, "psro") for failure in failures}
+    others = {method: storage.names(records_folder(method), SUFFIX) for method in METHODS[1:]}
+    finished |= {(name, method) for method, found in others.items() for name in found}
     failures.extend(_failures(run / "failures.jsonl", finished))
     records.sort(key=lambda record: (record.topic.category, record.topic.id, record.players))
     config = run / "config.yaml"
@@ -74,7 +78,7 @@ def read_run(run: Path) -> RunView:
         config=config.read_text(encoding="utf-8", errors="replace") if config.exists() else "",
         versions=versions(),
         others={method: len(found) for method, found in others.items() if found},
-        finished=len(paths) if len(paths) > MOST_SHOWN else None,
+        finished=len(names) if len(names) > MOST_SHOWN else None,
     )
 
 

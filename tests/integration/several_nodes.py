@@ -19,7 +19,6 @@ from ray.cluster_utils import Cluster
 
 from benchmarks.chaos import settings
 from benchmarks.instant import InstantEmbedder, SlowActor
-from cluster import __version__
 from cluster.config import RunConfig
 from cluster.engine import Engine
 from cluster.plan import plan_of
@@ -75,13 +74,12 @@ def main(run: Path) -> None:
     backend = RayBackend(config, "nodes", kinds=(NodeActor, InstantEmbedder))
     found: dict[str, Any] = {"nodes": len(ray.nodes()), "before": places()}
     with RunFolder(run, config.tree()) as folder:
-        engine = Engine(config, plan_of(config), folder, SilentView())
+        engine = Engine(config, plan_of(config), folder, SilentView(), grounding=config.grounds())
         remover = threading.Thread(
             target=remove_one, args=(cluster, run / "negotiations", found), daemon=True
         )
         remover.start()
-        provenance = {"concordat": __version__, "model": "instant"}
-        asyncio.run(engine.run(backend, "instant", provenance))
+        asyncio.run(engine.run(backend, backend.embedder_name, backend.provenance))
         found["finished"] = engine.summary().finished
     remover.join(60)
     found["after"] = places()
