@@ -64,12 +64,15 @@ class _Keeper:
     def _work(self) -> None:
         while not self._over.wait(AGAIN_S):
             ray: Any = sys.modules.get("ray")
-            if ray is None or not ray.is_initialized():
-                continue
-            with self._lock:
-                held = list(self._held)
-            for gauge in held:
-                gauge.say_again()
+            if ray is not None and ray.is_initialized():
+                self._say()
+
+    def _say(self) -> None:
+        """Apart, so that no name holds a gauge while the thread waits."""
+        with self._lock:
+            held = list(self._held)
+        for gauge in held:
+            gauge.say_again()
 
 
 _keeper = _Keeper()
