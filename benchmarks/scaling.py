@@ -26,6 +26,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+import math
 import selectors
 import sys
 import tempfile
@@ -79,7 +80,7 @@ class Clock:
             self._moved -= time.thread_time() - began
 
 
-class SkippingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+class SkippingSelector(selectors.DefaultSelector):
     """Waits by moving the clock."""
 
     clock: Clock
@@ -118,7 +119,7 @@ class Speed:
         """Of a batch, in passes of ``ROWS`` sequences."""
         lengths = [self._length(request) for request in requests]
         passes = [lengths[k : k + ROWS] for k in range(0, len(lengths), ROWS)]
-        return sum(self.base * max(part) + self.each * sum(part) for part in passes)
+        return math.fsum(self.base * max(part) + self.each * sum(part) for part in passes)
 
     def _length(self, request: Any) -> int:
         key = f"{request.messages[-1].content}|{request.seed}".encode()

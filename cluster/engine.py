@@ -151,7 +151,7 @@ class Engine:
         """Open a table, then negotiate by all methods that are left, at once; none waits for another."""
         self.state.seat(planned.id, planned.topic.text, methods)
         table = await Table.lay(planned, setting, session)
-        openings = kept_openings(self.folder, planned.id)
+        openings = kept_openings(self.folder, planned.id, self.ledger.methods_finished(planned.id))
         if openings is None:
             openings = await self._open(table, methods[0])
         self.state.take(Opened(planned.id, planned.topic, planned.players, openings.sides))

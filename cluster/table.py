@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from cluster.runfolder import RunFolder
 from negotiation.dialogue import DialogueRecord
 from negotiation.opening import Openings, open_table
 from negotiation.oracle import NegotiationEvent
-from negotiation.outcome import METHODS, Method
+from negotiation.outcome import Method
 from negotiation.psro import negotiate
 from negotiation.record import NegotiationRecord
 
@@ -176,19 +176,19 @@ class Table:
         return await mediate(sitting, seats.mediator, config.baselines.mediator)
 
 
-def kept_openings(folder: RunFolder, negotiation_id: str) -> Openings | None:
-    """The openings of a negotiation that some method has finished; None if none has.
+def kept_openings(folder: RunFolder, negotiation_id: str, finished: Sequence[Method]) -> Openings | None:
+    """The openings of a negotiation that these methods have finished; None if there are none of them.
 
     Raises:
         RecordError: if that record is damaged or of another version.
     """
-    for method in METHODS:
-        if folder.is_finished(negotiation_id, method):
-            record = (
-                folder.read_record(negotiation_id)
-                if method == "psro"
-                else folder.read_dialogue(negotiation_id, method)
-            )
-            seconds = sum(timing.seconds for timing in record.timings if timing.phase == "open")
-            return Openings(record.openings, seconds)
-    return None
+    if not finished:
+        return None
+    method = finished[0]
+    record = (
+        folder.read_record(negotiation_id)
+        if method == "psro"
+        else folder.read_dialogue(negotiation_id, method)
+    )
+    seconds = sum(timing.seconds for timing in record.timings if timing.phase == "open")
+    return Openings(record.openings, seconds)

@@ -139,6 +139,11 @@ class Ledger:
         """By which methods a negotiation is still to be tried."""
         return self._methods_left(self._place(negotiation_id))
 
+    def methods_finished(self, negotiation_id: str) -> tuple[Method, ...]:
+        """By which methods a negotiation is finished."""
+        row = self._done[self._place(negotiation_id)]
+        return tuple(method for method, done in zip(self.methods, row, strict=True) if done != NOWHERE)
+
     def _methods_left(self, place: int) -> tuple[Method, ...]:
         row = self._done[place], self._tried[place]
         return tuple(

@@ -165,7 +165,7 @@ class UriStorage:
             RunError: if the filesystem cannot be reached.
         """
         try:
-            there = self._files.get_file_info(f"{self._root}/{BEGUN[-1]}").type == FileType.File
+            there: bool = self._files.get_file_info(f"{self._root}/{BEGUN[-1]}").type == FileType.File
             if there and not (folder / BEGUN[-1]).exists():
                 folder.mkdir(parents=True, exist_ok=True)
                 for name in (*ENDED[:2], *BEGUN):  # what makes it a run comes last
