@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from cluster.plan import plan_of
 from cluster.progress import SilentView
 from cluster.runfolder import RunFolder
 from cluster.simulation.ledger import Ledger
-from negotiation.errors import LostBatchError, ModelServerError
+from negotiation.errors import LostBatchError, ModelServerError, RunError
 from negotiation.storage import read_records
 from tests.unit.cluster.test_engine_methods import RuleBackend, config_of, run
 
@@ -259,3 +260,26 @@ class _Stopping(SilentView):
     def update(self, state: Any, note: str = "") -> None:
         if note:
             self.engine._on_signal()
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_line_damages_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    names = [f"t{k}" for k in range(24)]
+    topics = [{"id": name, "text": f"Should we {name}?"} for name in names]
+    config = config_of("psro", topics=topics, concurrency=1)
+    run(tmp_path / "calm", config, RuleBackend())
+    most = max(map(len, records(tmp_path / "calm").values())) + 500
+    assert (tmp_path / "calm" / "events.jsonl").stat().st_size > most
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))  # no file may be longer
+    try:
+        with pytest.raises(RunError, match=r"cannot write .*events\.jsonl: .*; free space .*, then --resume"):
+            run(path, config, RuleBackend())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (path / "events.jsonl").read_bytes().endswith(b"}\n")
+    assert all(line["event"] for line in lines(path))
+    before = records(path)
+    assert 0 < len(before) < len(names)
+    assert run(path, config, RuleBackend(), resume=True).finished == len(names)
+    assert before.items() <= records(path).items()
