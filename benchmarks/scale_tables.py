@@ -1,0 +1,88 @@
+"""The parts of benchmarks/README.md on runs at scale."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+WIDTH = 125
+
+
+def scheduling(figures: dict[str, Any]) -> str:
+    """What scheduling costs."""
+    per = 1e3 * figures["driver_cpu_s"] / figures["negotiations"]
+    about = (
+        f"{figures['negotiations']:,} negotiations of {figures['rounds']:.2f} rounds ({figures['replies']:,} replies) with a"
+        " model that answers at once, through actors of a local Ray of two CPUs:"
+        f" {figures['concurrency']} in flight in {figures['lanes']} lanes, every record flushed to disk"
+        f" ({figures['disk_mb']:.0f} MB)."
+    )
+    return _part(
+        about,
+        "| figure | measured | wanted |",
+        "| --- | ---: | ---: |",
+        f"| seconds, start of Ray and report in it | {figures['wall_s']:.0f} | below 180 on two quiet cores |",
+        f"| processor time of the driver, s | {figures['driver_cpu_s']:.0f} | |",
+        f"| the same, ms a negotiation | {per:.1f} | |",
+        f"| driver's memory when a tenth was done, MB | {figures['rss_tenth_mb']:.0f} | |",
+        f"| driver's memory when all were done, MB | {figures['rss_end_mb']:.0f} | at most 1.1 times that |",
+        f"| bytes a negotiation, by a line through it | {figures['bytes_a_negotiation']:.0f} | |",
+        "",
+        "![Memory of the driver](../docs/images/scheduling.png)",
+    )
+
+
+def scaling(figures: dict[str, Any]) -> str:
+    """How runs scale, simulated."""
+    model = figures["model"]
+    about = (
+        "**Simulated agents.** The scheduler, the games and the records are real; an agent answers by rule, after the time"
+        f" that the bundled model was measured to take on one core ({model['base_ms']:.1f} ms a step and"
+        f" {model['each_ms']:.2f} ms a row in it). The clock counts the processor time of the driver's event loop, and the"
+        f" waiting for agents. Each agent has {figures['in_flight']} negotiations in flight, in {figures['lanes']} lanes."
+        " Wanted: an efficiency of at least 0.9 up to 256 agents. `cores` is what the driver takes of cores, its writing"
+        " threads in it."
+    )
+    rows = []
+    for point in figures["points"]:
+        done = f"{point['negotiations']:,.0f} | {point['negotiations_per_s']:.2f} | {point['efficiency']:.2f}"
+        rows.append(f"| {point['agents']:.0f} | {done} | {point['agents_busy']:.0%} | {point['cores']:.2f} |")
+    return _part(
+        about,
+        "| agents | negotiations | a second | efficiency | agents busy | cores |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: |",
+        *rows,
+        "",
+        "![Scaling](../docs/images/scaling.png)",
+    )
+
+
+def chaos(figures: dict[str, Any]) -> str:
+    """What was killed, and what was lost."""
+    kills = ", ".join(
+        f"{count} {kind}{'s' * (count > 1)}" for kind, count in sorted(figures["kills"].items())
+    )
+    about = (
+        f"{figures['negotiations']} negotiations while {sum(figures['kills'].values())} of the run's processes are killed at"
+        f" random ({kills}; a worker may be idle). The driver is started again with `--resume`:"
+        f" {figures['sessions']} sessions."
+    )
+    names = {
+        "lost": "negotiations without a record",
+        "told_not_once": "negotiations that finished twice or never",
+        "changed": "records that changed once they were there",
+        "different": "records other than those of the run undisturbed",
+    }
+    return _part(
+        about,
+        "| figure | measured | wanted |",
+        "| --- | ---: | ---: |",
+        f"| finished | {figures['finished']} of {figures['planned']} | all |",
+        *(f"| {told} | {len(figures[key])} | 0 |" for key, told in names.items()),
+        f"| actors lost at work | {figures['actors_lost']} | |",
+        f"| seconds | {figures['seconds']:.0f} | |",
+    )
+
+
+def _part(about: str, *lines: str) -> str:
+    return "\n".join([*textwrap.wrap(about, WIDTH, break_on_hyphens=False), "", *lines])
