@@ -94,7 +94,11 @@ def submit(asked: Submission, output: Output) -> int:
             job,
             entrypoint(asked),
             archive_env(archive, variables, given),
-            metadata={"concordat": __version__, "command": shlex.join(asked.command)[:500]},
+            metadata={
+                "job_name": f"concordat {asked.command[0]}",  # shown by Ray's dashboard
+                "concordat": __version__,
+                "command": shlex.join(asked.command)[:500],
+            },
             entrypoint_num_cpus=asked.cpus,
             entrypoint_num_gpus=asked.gpus,
         )
