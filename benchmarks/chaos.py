@@ -47,7 +47,7 @@ TITLES = {
 
 CULTURES = ("english-speaking", "confucian", "latin-america", "orthodox-europe")
 
-STUCK_S = 300.0
+STUCK_S = 600.0
 """Without a further record, the run counts as stuck."""
 
 

@@ -46,7 +46,7 @@ MEASURED = Path(__file__).parent / "results" / "negotiation_throughput.json"
 
 LEAST_EFFICIENCY = 0.9
 
-IN_FLIGHT, LANES = 16, 4
+IN_FLIGHT, LANES = 8, 4
 """Negotiations and lanes an agent."""
 
 ROWS = 32
@@ -259,7 +259,7 @@ def main() -> int:
     """Run the benchmark; exit status 1 if --check is given and the mark is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--most", type=int, default=256, help="agents; doubled from one up to this")
-    parser.add_argument("--waves", type=int, default=2, help="negotiations one after the other on each place")
+    parser.add_argument("--waves", type=int, default=4, help="negotiations one after the other on each place")
     parser.add_argument("--out", type=Path, help="JSON file to write; standard output if not given")
     parser.add_argument("--picture", type=Path, help="PNG file to draw")
     parser.add_argument("--check", action="store_true", help="exit status 1 if the mark is missed")

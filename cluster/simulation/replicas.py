@@ -15,6 +15,9 @@ from cluster.simulation.pool import ReplicaLostError
 RESTART_PAUSE_S = 0.2
 """Between questions to an actor that is being restarted."""
 
+NODES_S = 5.0
+"""How often it is looked whether the cluster has a node left, while an actor is waited for."""
+
 NAME_FREE_S = 30.0
 """How long a name may still belong to an actor of a program that was killed a moment ago."""
 
@@ -44,10 +47,14 @@ class ActorReplica:
         return answers
 
     async def revive(self) -> None:
-        """Wait until the actor answers, started anew if it is dead for good."""
+        """Wait until the actor answers, started anew if it is dead for good; ``ReplicaLostError`` if no node is left."""
         while True:
+            answer = asyncio.ensure_future(_awaited(self.actor.name.remote()))
             try:
-                await self.actor.name.remote()
+                while not (await asyncio.wait({answer}, timeout=NODES_S))[0]:
+                    if not await asyncio.to_thread(_some_node_lives):
+                        raise ReplicaLostError("no node of the cluster is alive")
+                answer.result()
                 return
             except ActorDiedError:
                 try:
@@ -58,6 +65,8 @@ class ActorReplica:
                 raise plain(error) from error
             except RayError:
                 await asyncio.sleep(RESTART_PAUSE_S)
+            finally:
+                answer.cancel()
 
     def stop(self) -> None:
         """Kill the actor's process; Ray starts it again."""
@@ -66,6 +75,14 @@ class ActorReplica:
     def close(self) -> None:
         """Let the actor go for good."""
         ray.kill(self.actor)
+
+
+async def _awaited(reference: Any) -> Any:
+    return await reference
+
+
+def _some_node_lives() -> bool:
+    return any(node["Alive"] for node in ray.nodes())
 
 
 def plain(error: RayError) -> Exception:
