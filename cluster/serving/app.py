@@ -85,7 +85,7 @@ def build(args: ServeConfig) -> Application:
         from cluster.serving.http import make_app
 
         doorkeeper = Doorkeeper(load_keys(config.api_keys) or keys, config.limits.requests_per_minute)
-        return make_app(config, lambda: _me().core, lambda: doorkeeper, lambda: _me().meters)
+        return make_app(config, lambda: _me().core, lambda: doorkeeper, lambda: _me().meters, gives_ids=False)
 
     base, other = loadable(config)
     model = _deployment(ModelReplica, "Model", config.models, config).bind(base, config)

@@ -73,12 +73,14 @@ class Gate:
         core: says whether the server is draining, and the bounds.
         doorkeeper: checks keys; a function, since keys may be changed while the server runs.
         counts: metrics.
+        gives_ids: whether replies get the header X-Request-ID here; Ray Serve puts it there by itself.
     """
 
     app: ASGIApp
     core: Callable[[], Core]
     doorkeeper: Callable[[], Doorkeeper]
     counts: Callable[[], Counts] = NoCounts
+    gives_ids: bool = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -101,7 +103,8 @@ class Gate:
             if message["type"] == "http.response.start":
                 passage.status, passage.started = message["status"], True
                 headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = passage.id
+                if self.gives_ids:
+                    headers["X-Request-ID"] = passage.id
                 headers.setdefault("X-Content-Type-Options", "nosniff")
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)

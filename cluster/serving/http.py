@@ -33,6 +33,8 @@ def make_app(
     get_core: Callable[[], Core],
     doorkeeper: Callable[[], Doorkeeper],
     counts: Callable[[], Counts] = NoCounts,
+    *,
+    gives_ids: bool = True,
 ) -> FastAPI:
     """The application.
 
@@ -41,6 +43,7 @@ def make_app(
         get_core: gives the server behind it; asked at each request, since a replica makes it after the application.
         doorkeeper: checks keys.
         counts: metrics.
+        gives_ids: whether replies get the header X-Request-ID here.
     """
 
     @asynccontextmanager
@@ -66,7 +69,9 @@ def make_app(
         _add_page(app)
     install_handlers(app)
     describe(app, keys=bool(doorkeeper().keys))
-    app.add_middleware(_middleware(Gate), core=get_core, doorkeeper=doorkeeper, counts=counts)
+    app.add_middleware(
+        _middleware(Gate), core=get_core, doorkeeper=doorkeeper, counts=counts, gives_ids=gives_ids
+    )
     if config.cors:
         app.add_middleware(
             CORSMiddleware,

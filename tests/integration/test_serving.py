@@ -118,6 +118,11 @@ def test_the_official_client_completes(client: openai.OpenAI) -> None:
     assert reply.usage.completion_tokens <= 8
 
 
+def test_replies_bear_one_id(url: str) -> None:
+    given = httpx.get(f"{url}/v1/models", headers={"X-Request-ID": "mine-1"}, timeout=60.0)
+    assert given.headers.get_list("X-Request-ID") == ["mine-1"]
+
+
 def documented() -> list[str]:
     """The curl commands of the page on serving."""
     blocks = re.findall(r"```sh\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)

@@ -1,0 +1,52 @@
+"""Requests made from the OpenAPI document, against the routes over stand-ins: none may end in a 5xx.
+
+``CONCORDAT_FUZZ`` sets how many requests each of the sixteen operations gets; 130 make more than 2,000.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from cluster.serving.examples import EXAMPLES, STREAMS
+
+COUNT = int(os.environ.get("CONCORDAT_FUZZ", "8"))
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["right", "wrong"])
+@pytest.mark.parametrize("name", sorted({*EXAMPLES, *STREAMS}))
+def test_requests_of_any_kind_are_answered_as_described(
+    serving: Callable[..., Any], name: str, mode: GenerationMode
+) -> None:
+    method, _, path = name.partition(" ")
+    if mode is GenerationMode.NEGATIVE and method == "GET" and "{" not in path:
+        pytest.skip("there is nothing in it that could be wrong")
+    with serving() as client:
+        document = schemathesis.openapi.from_asgi("/openapi.json", client.app)
+        operation = document[path][method]
+
+        @given(case=operation.as_strategy(generation_mode=mode))
+        @settings(
+            max_examples=max(1, COUNT // 2),
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        def check(case: Any) -> None:
+            case.validate_response(case.call(), checks=CHECKS)
+
+        check()
