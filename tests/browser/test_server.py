@@ -1,7 +1,7 @@
 """The page in a real Chromium against ``concordat serve`` with the bundled model.
 
-With CONCORDAT_SCREENSHOTS=docs/images it writes the pictures of the page, and with CONCORDAT_RUN=runs/... it serves that run
-instead of a small one of its own:
+With CONCORDAT_SCREENSHOTS=docs/images it writes the pictures of the page; CONCORDAT_RUN=runs/... serves that run instead of a
+small one of its own, and CONCORDAT_URL=http://... asks a server that runs already:
 
     CONCORDAT_SCREENSHOTS=docs/images CONCORDAT_RUN=runs/first pytest tests/browser/test_server.py -m slow
 """
@@ -59,6 +59,9 @@ def policy_file(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its address."""
+    if "CONCORDAT_URL" in os.environ:
+        yield os.environ["CONCORDAT_URL"]
+        return
     named = os.environ.get("CONCORDAT_RUN")
     run = Path(named) if named else tmp_path_factory.mktemp("run")
     if not named:
