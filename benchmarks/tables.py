@@ -449,6 +449,13 @@ def _grpo_scaling(figures: dict[str, Any]) -> str:
         f" | {way['seconds_per_step']:.2f} | {_shares(way, phases)} |"
         for name, way in ways.items()
     ]
+    if figures["two_over_one"] < 1.0:
+        busy = sum(ways["one"]["shares"][phase] for phase in ("learn", "rollout", "reward"))
+        lines += [
+            "",
+            f"One worker and its actors keep {busy:.1f} cores busy. A second worker takes them from the rollout actor, so it pays"
+            " only where there are more cores.",
+        ]
     return "\n".join(lines)
 
 
