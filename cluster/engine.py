@@ -162,6 +162,8 @@ class Engine:
         seats, planned = table.seats(), table.planned
         try:
             openings = await table.open(seats)
+        except RunError:  # no fault of this negotiation's
+            raise
         except Exception as error:
             self.state.leave(planned.id, first)
             self._mourn(planned, first, error, seats.replies, seats.malformed)

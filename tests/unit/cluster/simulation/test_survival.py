@@ -283,3 +283,16 @@ def test_a_disk_that_is_full_in_the_middle_of_a_line_damages_nothing(tmp_path: P
     assert 0 < len(before) < len(names)
     assert run(path, config, RuleBackend(), resume=True).finished == len(names)
     assert before.items() <= records(path).items()
+
+
+def test_a_run_whose_actors_are_gone_ends_and_counts_no_try(tmp_path: Path) -> None:
+    class Gone(RuleBackend):
+        async def generate(self, model: str, requests: list[GenerationRequest]) -> list[Generation]:
+            raise RunError("no node of the cluster is alive")
+
+    path = tmp_path / "run"
+    with pytest.raises(RunError, match="no node"):
+        run(path, config_of("all"), Gone())
+    assert not (path / "failures.jsonl").exists()
+    assert lines(path)[-1]["event"] == "run_ended"
+    assert run(path, config_of("all"), RuleBackend(), resume=True).finished == 12
