@@ -44,7 +44,7 @@ def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
             "topics": list(TOPICS),
             "model": {"kind": "transformers", "path": str(root / "model"), "device": "cpu"},
             "adapters": {"confucian": str(root / "confucian")},
-            "resources": {"restarts": 1, "start_timeout_s": 120, "actor_cpus": 0.2},
+            "resources": {"restarts": 1, "start_timeout_s": 240, "actor_cpus": 0.2},
         },
         environment={},
     )
