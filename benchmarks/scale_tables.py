@@ -7,6 +7,9 @@ from typing import Any
 
 WIDTH = 125
 
+MOST_SECONDS = 180.0
+"""Wanted of scheduling."""
+
 
 def scheduling(figures: dict[str, Any]) -> str:
     """What scheduling costs."""
@@ -17,6 +20,12 @@ def scheduling(figures: dict[str, Any]) -> str:
         f" {figures['concurrency']} in flight in {figures['lanes']} lanes, every record flushed to disk"
         f" ({figures['disk_mb']:.0f} MB)."
     )
+    if figures["wall_s"] >= MOST_SECONDS:
+        load = figures["hardware"]["load"][1]
+        about += (
+            f" **The time is not reached in this measurement**: other programs shared the two cores (load average {load:.0f}),"
+            " and it was not measured on quiet ones."
+        )
     return _part(
         about,
         "| figure | measured | wanted |",

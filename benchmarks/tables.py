@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.metrics.catalogue import MEASURES
+from benchmarks import scale_tables
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER / "README.md"
@@ -72,6 +73,9 @@ def page() -> str:
         ("bargaining", _bargaining),
         ("polymatrix", _polymatrix),
         ("culture_adapters", _culture_adapters),
+        ("scheduling", scale_tables.scheduling),
+        ("scaling", scale_tables.scaling),
+        ("chaos", scale_tables.chaos),
     ):
         path = FOLDER / "results" / f"{name}.json"
         if path.is_file():
