@@ -14,9 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from pyarrow import ArrowException
-from pyarrow.fs import FileSelector, FileSystem, FileType
-
 from cluster.writing import write_atomically
 from negotiation.errors import RunError
 
@@ -96,6 +93,9 @@ class UriStorage:
     """
 
     def __init__(self, uri: str) -> None:
+        from pyarrow import ArrowException  # not above: most commands need no records
+        from pyarrow.fs import FileSystem
+
         self.uri = uri.rstrip("/")
         try:
             self._files, self._root = FileSystem.from_uri(self.uri)
@@ -122,8 +122,7 @@ class UriStorage:
 
     def has(self, folder: str, name: str) -> bool:
         """Whether a file is there."""
-        found: bool = self._files.get_file_info(f"{self._root}/{folder}/{name}").type == FileType.File
-        return found
+        return self._is_file(f"{self._root}/{folder}/{name}")
 
     def names(self, folder: str, suffix: str) -> set[str]:
         """Names of the files of a folder that end so, without that end."""
@@ -165,19 +164,25 @@ class UriStorage:
             RunError: if the filesystem cannot be reached.
         """
         try:
-            there: bool = self._files.get_file_info(f"{self._root}/{BEGUN[-1]}").type == FileType.File
+            there = self._is_file(f"{self._root}/{BEGUN[-1]}")
             if there and not (folder / BEGUN[-1]).exists():
                 folder.mkdir(parents=True, exist_ok=True)
                 for name in (*ENDED[:2], *BEGUN):  # what makes it a run comes last
-                    if self._files.get_file_info(f"{self._root}/{name}").type == FileType.File:
+                    if self._is_file(f"{self._root}/{name}"):
                         write_atomically(folder / name, self.read("", name))
         except OSError as error:
             raise RunError(f"cannot read {self.uri}: {error}; check the name and your credentials") from error
         return there
 
+    def _is_file(self, path: str) -> bool:
+        found: bool = self._files.get_file_info(path).is_file
+        return found
+
     def _listed(self, folder: str) -> list[str]:
+        from pyarrow.fs import FileSelector
+
         chosen = FileSelector(f"{self._root}/{folder}", allow_not_found=True)
-        return [info.path for info in self._files.get_file_info(chosen) if info.type == FileType.File]
+        return [info.path for info in self._files.get_file_info(chosen) if info.is_file]
 
 
 def is_uri(out: str) -> bool:
