@@ -32,7 +32,7 @@ import selectors
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,7 +136,7 @@ class Busy:
     def __init__(self, clock: Clock) -> None:
         self._began = clock.now()
         self._clock = clock
-        self.seconds: Counter[int] = Counter()
+        self.seconds: defaultdict[int, float] = defaultdict(float)
 
     def add(self, seconds: float) -> None:
         """One of them computes for so long from now on."""
