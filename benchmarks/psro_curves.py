@@ -25,7 +25,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -84,8 +84,8 @@ def game_tree(name: str) -> GameTree:
     return GameTree.of(pyspiel.load_game("kuhn_poker") if name == "kuhn" else load(DEFAULT))
 
 
-def ours(name: str, way: str, iterations: int, seed: int, enough: float) -> Curve:
-    """Our loop; it ends when NashConv is at most ``enough``."""
+def ours(name: str, way: str, iterations: int, seed: int, enough: float, learning: dict[str, int]) -> Curve:
+    """Our loop; it ends when NashConv is at most ``enough``. ``learning`` goes over the defaults."""
     tree = game_tree(name)
     told: list[Iteration] = []
 
@@ -259,32 +259,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--games", nargs="+", choices=GAMES, default=list(GAMES))
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--iterations", type=int, help="of every way (default 20 exact, 14 others)")
+    parser.add_argument("--batch", type=int, default=2048, help="moves a training iteration (default 2048)")
+    parser.add_argument(
+        "--runners", type=int, default=1, help="actors that play; 0: this process (default 1)"
+    )
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
     parser.add_argument("--plot", type=Path, help="draw the curves to this PNG file")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a mark is missed")
     options = parser.parse_args(arguments)
+    learning = {"batch": options.batch, "env_runners": options.runners}
     if "rllib" in options.ways:
         start_ray()
     curves = []
     for game in options.games:
         for way in options.ways:
             count = options.iterations or ITERATIONS[way]
-            measure: Callable[[], Curve] = (
-                (lambda g=game, c=count: openspiels(g, c, options.seed))
-                if way == "openspiel"
-                else (
-                    lambda g=game, w=way, c=count: ours(
-                        g, w, c, options.seed, 0.002 if w == "exact" else 0.08
-                    )
-                )
-            )
-            curves.append(measure())
+            if way == "openspiel":
+                curves.append(openspiels(game, count, options.seed))
+            else:
+                enough = 0.002 if way == "exact" else 0.08
+                curves.append(ours(game, way, count, options.seed, enough, learning))
             if options.out:  # after each, since learning takes minutes
                 record = provenance(options.seed) | {
                     "benchmark": "psro_curves",
                     "marks": MARKS,
                     "budget_moves": BUDGET_MOVES,
                     "simulations": SIMULATIONS,
+                    "learning": learning,
                     "curves": [asdict(curve) for curve in curves],
                 }
                 options.out.parent.mkdir(parents=True, exist_ok=True)
