@@ -1,4 +1,6 @@
-"""Models that vLLM runs, against a small stand-in with the signatures of vLLM 0.32; the real one has not run here."""
+"""Models that vLLM runs, against a small stand-in with the signatures of vLLM 0.32; ``tests/integration/test_vllm.py`` takes the
+real one where it is installed.
+"""
 
 from __future__ import annotations
 
