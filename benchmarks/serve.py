@@ -212,7 +212,7 @@ def measure(run: Path, tokens: int, count: int, seconds: float, model: str) -> d
         policy_one = asyncio.run(load(url, pid, model, tokens, 1, 0.0, count=max(4, count // 4)))
         policy_many = asyncio.run(load(url, pid, model, tokens, 50, seconds))
         killed = asyncio.run(kill_in_the_middle(url, pid, "base", tokens, seconds))
-    figures = {
+    figures: dict[str, Any] = {
         "bare": {"calls": len(alone), "p50_s": statistics.median(alone)},
         "one": one.figures(),
         "many": many.figures(),

@@ -83,7 +83,8 @@ class Batcher(Generic[T, R]):
         if idle and self._wait_s:
             await asyncio.sleep(self._wait_s)
         self._gathering = None
-        batch, room = [], self._size
+        batch: list[_Waiting[T, R]] = []
+        room = self._size
         while self._queue and (not batch or self._queue[0].size <= room):
             waiting = self._queue.popleft()
             if not waiting.answer.done():  # else its caller has left

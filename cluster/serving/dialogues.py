@@ -77,8 +77,7 @@ class Dialogues:
         """With a guideline in view."""
         if self.asks_questions:
             held = [WeightedGuideline(1.0, drawn.content, drawn.reason, drawn.description)]
-            speaker = self._shown(_culture(drawn.culture))
-            return self.prompts.weights(speaker, question(messages), held, self.words)
+            return self._consensus(policy, drawn.culture, held, question(messages))
         said = " ".join(part.strip() for part in (drawn.reason, drawn.description) if part.strip())
         fields = {
             "cultures": " and ".join(_culture(name).name for name in policy.cultures),
@@ -88,6 +87,27 @@ class Dialogues:
         }
         system = fill_template(_template(), {name: one_line(text) for name, text in fields.items()})
         return _under(system, messages)
+
+    def _consensus(
+        self, policy: Policy, culture: str, held: Sequence[WeightedGuideline], asked: str
+    ) -> tuple[Message, ...]:
+        """The form in which sides state a consensus: it answers the question, where that of their weights speaks of these."""
+        speaker = self._shown(_culture(culture))
+        side = next(side for side in policy.players if side.culture == culture)
+        others = [
+            (
+                _culture(other.culture).name,
+                [
+                    WeightedGuideline(one.weight, one.content, one.reason, one.description)
+                    for one in other.pool
+                ],
+            )
+            for other in policy.players
+            if other is not side
+        ]
+        if not others:
+            return self.prompts.weights(speaker, asked, held, self.words)
+        return self.prompts.consensus(speaker, asked, side.opening, others, held, self.words)
 
     def culture(self, culture: Culture, messages: Sequence[Message]) -> tuple[Message, ...]:
         """As one side alone."""

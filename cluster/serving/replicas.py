@@ -74,7 +74,7 @@ class ModelReplica:
         )
         self._meters = meters
 
-    @serve.multiplexed(max_num_models_per_replica=MOST_ADAPTERS)
+    @serve.multiplexed(max_num_models_per_replica=MOST_ADAPTERS)  # type: ignore[untyped-decorator]  # Ray ships none
     async def _load(self, name: str) -> _Adapter:
         await asyncio.get_running_loop().run_in_executor(self._threads, self._host.add, name)
         return _Adapter(self._host, name, self._threads)
@@ -276,9 +276,12 @@ class NegotiationReplica:
 
 
 async def _answer(response: Any) -> Any:
-    """What a deployment answers; its errors without Ray's wrapping."""
+    """What a deployment answers; its errors without Ray's wrapping. Who is cancelled here is not answered for there either."""
     try:
         return await response
+    except asyncio.CancelledError:
+        response.cancel()
+        raise
     except (RayError, RayServeException) as error:
         raise plain(error) from error
 
