@@ -393,14 +393,15 @@ def _published_measures(figures: dict[str, Any]) -> str:
     def difference(found: dict[str, Any] | None) -> str:
         return "" if found is None else f"{found['interval']['estimate']:+.3f} (p {found['adjusted']:.3f})"
 
+    embedder = figures["embedder"].split("@")[0]
     lines = [
         f"What `concordat evaluate run` finds of {figures['negotiations']:,} published negotiations on {figures['topics']} topics"
         " (spread evenly): means over topics with 95%",
-        "intervals, and paired differences with p values by sign flips after Holm's correction over all tests. Distances are"
-        f" cosines of {figures['embedder']}; values are read by the {figures['judges'][0]}",
-        "detector; perplexity is teacher-forced under the bundled model, which learned from texts of most of these topics. The"
-        " methods' openings differ in length and wording, so",
-        "that differences between them are not of the method alone.",
+        "intervals, and paired differences with p values by sign flips after Holm's correction over all tests. Distances are of"
+        f" {embedder},",
+        f"values are read by the {figures['judges'][0]} detector; perplexity is teacher-forced under the bundled model, which"
+        " learned from texts of most of these",
+        "topics. The methods' openings differ in length and wording, so that differences between them are not of the method alone.",
         "",
         f"| measure | {' | '.join(methods)} | {' | '.join(' - '.join(pair) for pair in pairs)} |",
         f"| --- |{' ---: |' * (len(methods) + len(pairs))}",
