@@ -401,7 +401,7 @@ def _published_measures(figures: dict[str, Any]) -> str:
         f" {embedder},",
         f"values are read by the {figures['judges'][0]} detector; perplexity is teacher-forced under the bundled model, which"
         " learned from texts of most of these",
-        "topics. The methods' openings differ in length and wording, so that differences between them are not of the method alone.",
+        "topics. The methods' openings differ in length and wording, so differences between them are not of the method alone.",
         "",
         f"| measure | {' | '.join(methods)} | {' | '.join(' - '.join(pair) for pair in pairs)} |",
         f"| --- |{' ---: |' * (len(methods) + len(pairs))}",
