@@ -113,7 +113,7 @@ def ours(name: str, way: str, iterations: int, seed: int, enough: float, learnin
 
         with RLlibOracle(
             tree,
-            LearningConfig(),
+            LearningConfig(**learning),
             module=None if name == "kuhn" else "negotiation.bargaining.game",
             seed=seed,
         ) as oracle:
