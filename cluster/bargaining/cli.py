@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -119,7 +119,7 @@ be played against: concordat play.
         "walk_away": walk_away, "oracle": oracle, "solver": solver, "iterations": iterations, "tolerance": tolerance,
         "seed": seed, "out": out,
     }  # fmt: skip
-    settings = {name: value for name, value in given.items() if value is not None}
+    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if detector is not None:
         settings["detector"] = None if detector == "none" else detector
     raise typer.Exit(bargain_runs(settings, Way(resume, dry_run, address), context.obj))

@@ -95,7 +95,7 @@ class ResponseEnv(MultiAgentEnv):  # type: ignore[misc]  # RLlib is partly typed
         )
         self.agents = self.possible_agents = [agent_name(i) for i in range(self._players)]
         self.observation_spaces = {name: space for name in self.agents}
-        self.action_spaces = {name: spaces.Discrete(self._actions) for name in self.agents}
+        self.action_spaces: dict[Any, Any] = {name: spaces.Discrete(self._actions) for name in self.agents}
         self._books: Sequence[Book] = config["books"]
         self._episodes = int(self._rng.integers(self._players))
         self._learner = 0

@@ -169,7 +169,7 @@ class BargainingPolicy:
         """
         from safetensors.numpy import save
 
-        arrays = {}
+        arrays: dict[str, Array] = {}
         for i in range(len(self.players)):
             arrays |= {
                 f"pool.{i}": np.ascontiguousarray(self.pools[i]),

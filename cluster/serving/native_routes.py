@@ -103,7 +103,7 @@ def negotiation_routes() -> APIRouter:
         responses={
             200: {
                 "description": "Events started, opened, round, and finished or failed; lines that begin with ':' are comments.",
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                "content": {"text/event-stream": {}},
             }
         },
     )

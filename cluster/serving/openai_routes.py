@@ -79,7 +79,7 @@ def openai_routes() -> APIRouter:
     @router.post(
         "/v1/chat/completions",
         response_model=ChatReply,
-        responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+        responses={200: {"content": {"text/event-stream": {}}}},
     )
     async def chat(body: ChatRequest, core: Asked) -> Response:
         """Ask a model. With ``stream`` the answer comes as server-sent events, each a ``chat.completion.chunk``."""
@@ -97,7 +97,7 @@ def openai_routes() -> APIRouter:
     @router.post(
         "/v1/completions",
         response_model=CompletionReply,
-        responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+        responses={200: {"content": {"text/event-stream": {}}}},
     )
     async def complete(body: CompletionRequest, core: Asked) -> Response:
         """Ask a model with one text, as if a user had said it."""
