@@ -238,7 +238,7 @@ def _failures(path: Path, finished: set[tuple[str, str]]) -> list[Failure]:
     if not path.exists():
         return []
     last: dict[tuple[str, str], Failure] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").split("\n"), start=1):
         if not line.strip():
             continue
         try:

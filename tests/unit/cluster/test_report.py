@@ -255,6 +255,8 @@ def test_wrong_folders_are_named(tmp_path):
     (run / "failures.jsonl").write_text('{"message": "whole"}\n{"mess')
     with pytest.raises(RecordError, match="line 2"):
         write_report(run)
+    (run / "failures.jsonl").write_text(json.dumps({"message": "a\u2028b"}, ensure_ascii=False) + "\n")
+    assert [failure.message for failure in read_run(run).failures] == ["a\u2028b"]
     (run / "failures.jsonl").unlink()
     (run / "metrics.json").write_text("[]")
     with pytest.raises(RecordError, match=r"metrics\.json"):
