@@ -12,17 +12,13 @@ expectations over private types. Intervals are 95% over topics; differences are 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.provenance import keep, provenance
 from cluster.bargaining.bargain import bargain
 from cluster.bargaining.command import read_runs
 from cluster.bargaining.config import BargainConfig
@@ -62,25 +58,6 @@ def table(found: Mapping[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def provenance(seed: int) -> dict[str, Any]:
-    """What the figures depend on besides the code."""
-    cpu = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [
-            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line
-        ]
-        cpu = names[0] if names else cpu
-    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return {
-        "commit": done.stdout.strip() or "unknown",
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("numpy", "scipy", "open_spiel")},
-        "hardware": {"cpu": cpu, "cores": os.cpu_count(), "load": [round(x, 2) for x in os.getloadavg()]},
-        "seed": seed,
-    }
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -96,9 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(table(found))
     if options.out:
         settings = config.model_dump(mode="json", exclude={"runs", "out", "learning"})
-        record = provenance(options.seed) | {"benchmark": "bargaining", "settings": settings} | found
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(record, indent=2) + "\n")
+        record = (
+            provenance(options.seed, ("numpy", "scipy", "open_spiel"), ("negotiation", "cluster/bargaining"))
+            | {"benchmark": "bargaining", "settings": settings}
+            | found
+        )
+        keep(record, options.out)
     return 0
 
 

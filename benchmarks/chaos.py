@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.instant import InstantEmbedder, SlowActor, reply, vectors
-from benchmarks.provenance import provenance
+from benchmarks.provenance import print_or_keep, provenance
 
 VICTIMS = {"actor": 0.5, "embedder": 0.15, "worker": 0.15, "driver": 0.2}
 """What is killed, and how often of all kills."""
@@ -299,12 +299,7 @@ def main() -> int:
     about = provenance(
         options.seed, ("ray", "numpy", "pyarrow", "open_spiel"), ("negotiation", "agents", "cluster")
     )
-    text = json.dumps({"benchmark": "chaos", **about, **figures}, indent=2) + "\n"
-    if options.out is None:
-        print(text, end="")
-    else:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text, encoding="utf-8")
+    print_or_keep({"benchmark": "chaos", **about, **figures}, options.out)
     for fault in faults(figures):
         print(fault, file=sys.stderr)
     return 1 if faults(figures) else 0

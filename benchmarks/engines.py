@@ -40,7 +40,7 @@ from agents.models.config import (
     parse_model_argument,
 )
 from agents.models.protocol import Generation, GenerationRequest
-from benchmarks.provenance import provenance
+from benchmarks.provenance import print_or_keep, provenance
 
 LEAST_RATIO = 0.9
 """Of our engine to plain ``generate`` with replies of the same lengths."""
@@ -387,12 +387,7 @@ def main() -> int:
         **figures,
         "marks": {"over_plain": LEAST_RATIO},
     }
-    text = json.dumps(record, indent=2) + "\n"
-    if options.out is None:
-        print(text, end="")
-    else:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text, encoding="utf-8")
+    print_or_keep(record, options.out)
     print(
         f"over plain generate: {figures['over_plain']:.2f} (of processor time {figures['over_plain_cpu']:.2f})"
     )

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.tuning.curves import read_events
-from benchmarks.provenance import provenance
+from benchmarks.provenance import print_or_keep, provenance
 
 WAYS = (("serial", 1, 0), ("one", 1, 1), ("two", 2, 1))
 """Name, workers, staleness."""
@@ -127,12 +127,7 @@ def main() -> int:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         **figures,
     }
-    text = json.dumps(record, indent=2) + "\n"
-    if options.out is None:
-        print(text, end="")
-    else:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text, encoding="utf-8")
+    print_or_keep(record, options.out)
     return 0
 
 

@@ -15,7 +15,6 @@ so that whatever else the machine does falls on both alike.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.provenance import provenance
+from benchmarks.provenance import print_or_keep, provenance
 from rewriter.learning.config import GRPOConfig
 from rewriter.vocabulary import RewriteRequest
 
@@ -274,12 +273,7 @@ def main() -> int:
         ),
         **found,
     }
-    text = json.dumps(record, indent=2) + "\n"
-    if options.out is None:
-        print(text, end="")
-    else:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text, encoding="utf-8")
+    print_or_keep(record, options.out)
     print(
         f"tokens a second: {found['ours']['tokens_per_s']:.0f} ours, {found['trl']['tokens_per_s']:.0f} TRL,"
         f" ratio {found['tokens_ratio']:.2f} ({found['cpu_ratio']:.2f} by processor time)"

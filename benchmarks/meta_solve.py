@@ -22,7 +22,6 @@ differ by about one. The exact solver's marks are NashConv <= 1e-9 on every game
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -32,7 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.provenance import provenance
+from benchmarks.provenance import keep, provenance
 from negotiation.config import (
     CorrelatedConfig,
     ExactConfig,
@@ -197,8 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "omp_num_threads": os.environ.get("OMP_NUM_THREADS", "unset"),
             "lines": [asdict(line) for line in lines],
         }
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(record, indent=2) + "\n")
+        keep(record, options.out)
     failed = misses(lines)
     for miss in failed:
         print(miss, file=sys.stderr)

@@ -35,7 +35,7 @@ import numpy as np
 import yaml
 
 from agents.models.config import BundledConfig, TransformersConfig, parse_model_argument
-from benchmarks.provenance import provenance
+from benchmarks.provenance import print_or_keep, provenance
 
 CULTURES = ("english-speaking", "confucian")
 
@@ -332,12 +332,7 @@ def main() -> int:
         "model": options.model,
         **figures,
     }
-    text = json.dumps(record, indent=2) + "\n"
-    if options.out is None:
-        print(text, end="")
-    else:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text, encoding="utf-8")
+    print_or_keep(record, options.out)
     for miss in misses(figures):
         print(miss, file=sys.stderr)
     return 1 if options.check and misses(figures) else 0

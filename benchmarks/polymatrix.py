@@ -14,21 +14,16 @@ alone.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import subprocess
 import sys
 import time
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from benchmarks.provenance import keep, provenance
 from negotiation.config import (
     CorrelatedConfig,
     ExactConfig,
@@ -160,25 +155,6 @@ def misses(lines: Sequence[Line]) -> list[str]:
     return found
 
 
-def provenance(seed: int) -> dict[str, Any]:
-    """What the figures depend on besides the code."""
-    cpu = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [
-            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line
-        ]
-        cpu = names[0] if names else cpu
-    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return {
-        "commit": done.stdout.strip() or "unknown",
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("numpy", "scipy", "open_spiel")},
-        "hardware": {"cpu": cpu, "cores": os.cpu_count(), "load": [round(x, 2) for x in os.getloadavg()]},
-        "seed": seed,
-    }
-
-
 def table(lines: Sequence[Line]) -> str:
     """The figures as a Markdown table."""
     heads = ("players x guidelines", "solver", "median s", "max s", "clock s", "max NashConv", "converged", "peak memory",
@@ -226,13 +202,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     slopes = {solver: slope(lines, solver) for solver in options.solvers}
     print("memory over N k at 8 players:", ", ".join(f"{k} {v:.2f}" for k, v in slopes.items()))
     if options.out:
-        record = provenance(options.seed) | {
+        record = provenance(options.seed, ("numpy", "scipy", "open_spiel"), ("negotiation",)) | {
             "benchmark": "polymatrix",
             "slopes": slopes,
             "lines": [asdict(line) for line in lines],
         }
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(record, indent=2) + "\n")
+        keep(record, options.out)
     failed = misses(lines)
     for miss in failed:
         print(miss, file=sys.stderr)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,20 @@ def provenance(seed: int, packages: Sequence[str], measured: Sequence[str]) -> d
         },
         "seed": seed,
     }
+
+
+def keep(figures: Mapping[str, Any], path: Path) -> None:
+    """Write figures as JSON; the folder is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def print_or_keep(figures: Mapping[str, Any], path: Path | None) -> None:
+    """Write figures as JSON to a file, or to standard output if none is named."""
+    if path is None:
+        print(json.dumps(figures, indent=2))
+    else:
+        keep(figures, path)
 
 
 def _processor() -> str:

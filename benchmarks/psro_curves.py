@@ -19,20 +19,16 @@ Marks: `exact` below 0.01; `rllib` below 0.1 within the stated budget of moves.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from benchmarks.provenance import keep, provenance
 from negotiation.bargaining.game import DEFAULT, load
 from negotiation.bargaining.meta import meta_solver
 from negotiation.bargaining.psro import ExactOracle, Iteration, Oracle, psro
@@ -233,25 +229,6 @@ def plot(curves: Sequence[Curve], path: Path) -> None:
     path.write_bytes(png_bytes(figure, theme))
 
 
-def provenance(seed: int) -> dict[str, Any]:
-    """What the figures depend on besides the code."""
-    cpu = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [
-            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line
-        ]
-        cpu = names[0] if names else cpu
-    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return {
-        "commit": done.stdout.strip() or "unknown",
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("numpy", "open_spiel", "ray", "torch", "gymnasium")},
-        "hardware": {"cpu": cpu, "cores": os.cpu_count(), "load": [round(x, 2) for x in os.getloadavg()]},
-        "seed": seed,
-    }
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -280,7 +257,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 enough = 0.002 if way == "exact" else 0.08
                 curves.append(ours(game, way, count, options.seed, enough, learning))
             if options.out:  # after each, since learning takes minutes
-                record = provenance(options.seed) | {
+                record = provenance(
+                    options.seed,
+                    ("numpy", "open_spiel", "ray", "torch", "gymnasium"),
+                    ("negotiation", "cluster/bargaining"),
+                ) | {
                     "benchmark": "psro_curves",
                     "marks": MARKS,
                     "budget_moves": BUDGET_MOVES,
@@ -288,8 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     "learning": learning,
                     "curves": [asdict(curve) for curve in curves],
                 }
-                options.out.parent.mkdir(parents=True, exist_ok=True)
-                options.out.write_text(json.dumps(record, indent=2) + "\n")
+                keep(record, options.out)
     print(table(curves))
     if options.plot:
         plot(curves, options.plot)

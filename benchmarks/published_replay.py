@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.provenance import provenance
+from benchmarks.provenance import keep, provenance
 from negotiation.metagame import PolymatrixGame, Weights, build_metagame
 from negotiation.replay import PUBLISHED_UNIFORM, Algorithm, PublishedGame
 from negotiation.utility import Utility
@@ -198,8 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     record = provenance(0, PACKAGES, MEASURED) | record
     print(json.dumps(record, indent=2))
     if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(record, indent=2) + "\n")
+        keep(record, options.out)
     missed = [name for name, mark in record["marks"].items() if record[name] > mark]
     for name in missed:
         print(f"{name} is {record[name]:.3g}; it must be at most {record['marks'][name]:g}", file=sys.stderr)

@@ -41,7 +41,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.instant import reply, vectors
-from benchmarks.provenance import provenance
+from benchmarks.provenance import print_or_keep, provenance
 from cluster.simulation.pool import Limits, Pool
 
 MEASURED = Path(__file__).parent / "results" / "negotiation_throughput.json"
@@ -318,12 +318,7 @@ def main() -> int:
         "lanes": LANES,
         "points": points,
     }
-    text = json.dumps(record, indent=2) + "\n"
-    if options.out is None:
-        print(text, end="")
-    else:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text, encoding="utf-8")
+    print_or_keep(record, options.out)
     if options.picture is not None:
         draw(points, options.picture)
     missed = [point for point in points if point["steady"] < LEAST_EFFICIENCY]

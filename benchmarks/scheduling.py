@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.instant import InstantActor, InstantEmbedder
-from benchmarks.provenance import provenance
+from benchmarks.provenance import keep, provenance
 
 MOST_SECONDS, MOST_GROWTH = 180.0, 1.1
 
@@ -174,12 +174,10 @@ def main() -> int:
     figures = measure(options.topics, options.concurrency, options.lanes)
     about = provenance(0, ("ray", "numpy", "pyarrow", "open_spiel"), ("negotiation", "agents", "cluster"))
     record = {"benchmark": "scheduling", **about, **figures}
-    text = json.dumps(record, indent=None if options.out is None else 2) + "\n"
     if options.out is None:
-        print(text, end="")
+        print(json.dumps(record))
     else:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text, encoding="utf-8")
+        keep(record, options.out)
     if options.picture is not None:
         draw(figures, options.picture)
     for miss in misses(figures):

@@ -35,7 +35,7 @@ import httpx
 
 from benchmarks.negotiation_throughput import _pss as pss_of
 from benchmarks.negotiation_throughput import _tree as process_tree
-from benchmarks.provenance import provenance
+from benchmarks.provenance import print_or_keep, provenance
 
 QUESTION = "Should voting be a duty?"
 MOST_OVERHEAD, LEAST_SPEEDUP, MOST_GROWTH = 0.15, 4.0, 1.1
@@ -289,12 +289,7 @@ def main() -> int:
         ("ray", "torch", "transformers", "peft", "fastapi", "uvicorn", "httpx"),
         ("agents", "rewriter", "cluster"),
     )
-    text = json.dumps({"benchmark": "serve", **about, **figures}, indent=2) + "\n"
-    if options.out is None:
-        print(text, end="")
-    else:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text, encoding="utf-8")
+    print_or_keep({"benchmark": "serve", **about, **figures}, options.out)
     for miss in misses(figures):
         print(miss, file=sys.stderr)
     return 1 if options.check and misses(figures) else 0

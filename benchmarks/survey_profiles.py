@@ -30,7 +30,7 @@ import pyarrow.csv as pa_csv
 
 from agents.cultures import load_cultures
 from agents.survey.codebook import load_items
-from benchmarks.provenance import provenance
+from benchmarks.provenance import keep, provenance
 
 RESPONDENTS, QUESTIONS, COUNTRIES = 97_000, 290, 64
 LONGEST_S, MOST_MEMORY_GB = 60.0, 2.0
@@ -144,8 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     print(json.dumps(record, indent=2))
     if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(record, indent=2) + "\n")
+        keep(record, options.out)
     missed = [name for name, mark in record["marks"].items() if record[name] > mark]
     for name in missed:
         print(f"{name} is {record[name]:.3g}; it must be at most {record['marks'][name]:g}", file=sys.stderr)

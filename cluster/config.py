@@ -378,7 +378,3 @@ def _whole(layer: Mapping[str, Any]) -> dict[str, Any]:
         parsed = parse_model_argument(model)
         return {**layer, "model": parsed.model_dump(mode="json") | {"kind": parsed.kind}}
     return dict(layer)
-
-
-RunMode = Literal["serial", "ray"]
-"""Where models run: in this process, or in Ray actors."""

@@ -246,7 +246,7 @@ TrainingTokens = Annotated[
 ]
 AdapterTokens = Annotated[
     int | None,
-    typer.Option("--adapter-tokens", help="Tokens that each adapter is trained on (default 400,000)."),
+    typer.Option("--adapter-tokens", help="Tokens that each adapter is trained on (default 1 million)."),
 ]
 TrainingDevice = Annotated[
     str | None, typer.Option("--device", metavar="DEVICE", help="auto (default), cpu or cuda.")

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from negotiation.errors import RunError, RunInUseError
 
+LOCK = ".lock"
+"""Name of the lock file in a run folder."""
+
 
 def take_lock(path: Path, flag: str = "--out") -> int:
     """Take the lock file for this process and write into it who holds it.
@@ -22,7 +25,7 @@ def take_lock(path: Path, flag: str = "--out") -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        holder = os.pread(descriptor, 1000, 0).decode(errors="replace").strip() or "an unknown process"
+        holder = _written(descriptor) or "an unknown process"
         os.close(descriptor)
         if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
             raise RunError(
@@ -35,3 +38,26 @@ def take_lock(path: Path, flag: str = "--out") -> int:
     since = datetime.now(UTC).isoformat(timespec="milliseconds")
     os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {since}\n".encode(), 0)
     return descriptor
+
+
+def holder_of(path: Path) -> str:
+    """The process that holds a lock file, in words; empty if none does.
+
+    The lock is tried and let go at once; a process that begins with the folder in that moment would be turned away.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return _written(descriptor) or "a process"
+    else:
+        return ""
+    finally:
+        os.close(descriptor)
+
+
+def _written(descriptor: int) -> str:
+    return os.pread(descriptor, 1000, 0).decode(errors="replace").strip()

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Self
 import yaml
 
 from cluster import __version__
-from cluster.locking import take_lock
+from cluster.locking import LOCK, take_lock
 from cluster.simulation.journal import Journal
 from cluster.simulation.storage import BEGUN, ENDED, FolderStorage, Storage, UriStorage
 from cluster.tree_differences import differences as differences
@@ -113,7 +113,7 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"cannot make {path}: {error.strerror}; choose another --out") from error
-        self._lock = take_lock(path / ".lock")
+        self._lock = take_lock(path / LOCK)
         try:
             self._enter(settings, resume)
         except BaseException:
@@ -181,7 +181,7 @@ class RunFolder:
         for folder in list(self.path.iterdir()):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
-        (self.path / ".lock").unlink(missing_ok=True)
+        (self.path / LOCK).unlink(missing_ok=True)
         if not any(self.path.iterdir()):
             self.path.rmdir()
         self.close()
@@ -294,7 +294,7 @@ def hold(path: Path, flag: str) -> Iterator[None]:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = take_lock(path / ".lock", flag)
+        lock = take_lock(path / LOCK, flag)
     except OSError as error:
         raise RunError(f"work folder {path} cannot be used ({error}); choose another {flag}") from error
     try:
@@ -353,7 +353,7 @@ def _just_begun(path: Path) -> bool:
     """Whether a folder is empty, or holds no more than a process that was killed at once leaves of a run."""
     if not path.is_dir():
         return False
-    own = {".lock", "config.yaml"}
+    own = {LOCK, "config.yaml"}
     return all(
         entry.name in own
         or (entry.name.startswith(".") and entry.suffix == ".tmp")

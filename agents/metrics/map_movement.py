@@ -8,7 +8,7 @@ unexplained is told with it (``ValueMap.explained``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -135,14 +135,10 @@ def map_movements(
         by_topic = ways[culture, method]
         means = np.array([np.mean(topic, axis=0) for topic in by_topic.values()])
         axes = {axis: bootstrap(means[:, k], rng, resamples=resamples) for k, axis in enumerate(MAP_AXES)}
-        found.append(MapMovement(culture, method, axes, _count(by_topic.values())))
+        found.append(MapMovement(culture, method, axes, sum(map(len, by_topic.values()))))
     return found
 
 
 def _centred(values: Floats) -> Floats:
     centred: Floats = values - values.mean(axis=-1, keepdims=True)
     return centred
-
-
-def _count(groups: Iterable[Sequence[object]]) -> int:
-    return sum(len(group) for group in groups)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 from agents.embedding import MINILM, MINILM_MAX_TOKENS, checked_minilm_folder, load_embedder
 from agents.models.config import AnyModelConfig, BundledConfig, TransformersConfig, load_model
@@ -25,18 +25,6 @@ from rewriter.targets import PolicyText, policy_values
 from rewriter.vocabulary import RewriteRequest, Rewriting, Shift, ValueReading
 
 logger = logging.getLogger(__name__)
-
-
-class Adaptable(Protocol):
-    """A model to which adapters can be added and from which they can be taken."""
-
-    adapters: tuple[str, ...]
-
-    def add_adapter(self, name: str, path: str) -> None:
-        """Load one."""
-
-    def remove_adapter(self, name: str) -> None:
-        """Let one go."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,6 @@ from cluster.serving.config import ServeConfig
 from cluster.signals import own_signals
 from negotiation.errors import RunError
 
-QUIET_S = 1.0
-"""How long nothing must be at work before a draining server counts as empty."""
-
 
 @dataclass(frozen=True, slots=True)
 class Server:

@@ -135,10 +135,6 @@ class Ledger:
         """The negotiation of an id; ``KeyError`` if it is not of the plan."""
         return self.plan[self._place(negotiation_id)]
 
-    def methods_left(self, negotiation_id: str) -> tuple[Method, ...]:
-        """By which methods a negotiation is still to be tried."""
-        return self._methods_left(self._place(negotiation_id))
-
     def methods_finished(self, negotiation_id: str) -> tuple[Method, ...]:
         """By which methods a negotiation is finished."""
         row = self._done[self._place(negotiation_id)]

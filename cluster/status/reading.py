@@ -5,9 +5,7 @@ Nothing is written, and no process of the run is asked, so this works from any m
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from cluster.locking import LOCK, holder_of
 from cluster.runfolder import check_version, read_settings
 from negotiation.errors import RecordError
 
@@ -197,7 +196,7 @@ class StatusReader:
         Raises:
             RecordError: naming a damaged line.
         """
-        holder = holder_of(self._run)  # asked first: who ends meanwhile has written that he did
+        holder = holder_of(self._run / LOCK)  # asked first: who ends meanwhile has written that he did
         self._take_new()
         state = self._state(holder)
         until = (now or datetime.now(UTC)) if state == "running" else self._updated
@@ -284,9 +283,8 @@ class StatusReader:
         return name, event.get("method", "psro")
 
     def _take_round(self, event: Mapping[str, Any]) -> None:
-        self._opened(
-            event["negotiation_id"]
-        )  # what was opened in an earlier session goes on without saying so
+        # What was opened in an earlier session goes on without saying so.
+        self._opened(event["negotiation_id"])
         self._rounds += 1
         self._nash_conv = event["nash_conv"]
         self._gains = tuple(event["gains"])
@@ -338,22 +336,3 @@ _TAKEN: Mapping[str, Callable[[StatusReader, Mapping[str, Any]], None]] = {
     "actor_lost": StatusReader._take_loss,
     "batch": StatusReader._take_batch,
 }
-
-
-def holder_of(run: Path) -> str:
-    """The process that holds a run folder, in words; empty if none does.
-
-    The lock is tried and let go at once; a process that begins with the folder in that moment would be turned away.
-    """
-    try:
-        descriptor = os.open(run / ".lock", os.O_RDONLY)
-    except FileNotFoundError:
-        return ""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return os.pread(descriptor, 1000, 0).decode(errors="replace").strip() or "a process"
-    else:
-        return ""
-    finally:
-        os.close(descriptor)

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from cluster.locking import LOCK, holder_of
 from cluster.runfolder import RunFolder
-from cluster.status.reading import StatusReader, holder_of
+from cluster.status.reading import StatusReader
 from cluster.status.show import short
 from negotiation.errors import RecordError, RunError
 from tests.unit.cluster.jobs.conftest import Said, concordat
@@ -204,10 +205,10 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_looking_leaves_the_folder_free(run: Writing) -> None:
-    assert holder_of(run.path) == ""
+    assert holder_of(run.path / LOCK) == ""
     with RunFolder(run.path, {"cultures": ["a", "b"], "methods": ["psro"]}, resume=True):
-        assert "process" in holder_of(run.path)
-    assert holder_of(run.path) == ""
+        assert "process" in holder_of(run.path / LOCK)
+    assert holder_of(run.path / LOCK) == ""
 
 
 def test_the_command_says_it_in_words_and_as_json(run: Writing, concordat: Callable[..., Said]) -> None:
