@@ -158,6 +158,11 @@ class Production:
                 time.sleep(PAUSE_S)
         return self._batch(step, order, weights, time.perf_counter() - began)
 
+    def end(self) -> None:
+        """Let all actors go."""
+        self._writers.end()
+        self._judges.end()
+
     def _hand_out(self, step: _Step, order: Order, weights: Weighed) -> None:
         """Give waiting work to whoever may have more."""
         while step.waiting and (writer := self._writers.take()) is not None:

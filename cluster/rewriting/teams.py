@@ -130,3 +130,8 @@ class Team:
             ) from error
         self._refills -= 1
         self._loads = dict.fromkeys(begin(self._recipe, self._size), 0)
+
+    def end(self) -> None:
+        """Let the present actors go, those that came later too: what they hold must not wait for the garbage collector."""
+        for actor in self._loads:
+            ray.kill(actor)

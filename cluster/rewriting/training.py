@@ -223,7 +223,10 @@ def _pairs(given: Given, makers: Makers, told: Told) -> Any:
                 config.flow.call_prompts,
                 config.flow.judge_batch,
             )
-            rows = sampled_pairs(given.requests, production, config.samples, config.learning.seed, told)
+            try:
+                rows = sampled_pairs(given.requests, production, config.samples, config.learning.seed, told)
+            finally:
+                production.end()
         keep_preferences(path, rows)
     return tuple(read_preferences(path))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,6 @@ ROWS = tuple(map(request, range(6)))
 @pytest.fixture
 def made(local_ray: None) -> Iterator[Any]:
     """Makes productions, and lets their actors go afterwards."""
-    import ray
 
     from cluster.config import ResourcesConfig
     from cluster.rewriting.production import Production
@@ -40,7 +40,7 @@ def made(local_ray: None) -> Iterator[Any]:
     from cluster.rewriting.rollouts import RolloutActor
     from cluster.rewriting.teams import Recipe, Team, begin
 
-    actors: list[Any] = []
+    productions: list[Production] = []
 
     def make(
         writers: int = 1, judges: int = 1, writer: Any = None, judge: Any = None, restarts: int = 2
@@ -54,14 +54,14 @@ def made(local_ray: None) -> Iterator[Any]:
         teams = []
         for recipe, count, most in zip(recipes, (writers, judges), (2, 1), strict=True):
             begun = begin(recipe, count)
-            actors.extend(begun)
             teams.append((Team(begun, recipe, most, resources), begun))
         production = Production(teams[0][0], teams[1][0], groups=2, judged=8)
+        productions.append(production)
         return production, teams[0][1], teams[1][1]
 
     yield make
-    for actor in actors:
-        ray.kill(actor)
+    for production in productions:
+        production.end()
 
 
 def a_batch(production: Any, step: int = 0) -> Any:
@@ -113,6 +113,12 @@ def test_actors_killed_for_good_have_their_calls_taken_over(made: Any) -> None:
     ray.kill(writers[1])
     ray.kill(judges[0])
     assert list(a_batch(production, 2).completions) == expected(2)
+    # These are let go as well: what comes next finds the whole cluster free.
+    production.end()
+    give_up = time.monotonic() + 30
+    while ray.available_resources().get("CPU") != ray.cluster_resources()["CPU"]:
+        assert time.monotonic() < give_up, ray.available_resources()
+        time.sleep(0.1)
 
 
 def test_actors_that_die_again_and_again_end_it(made: Any, tmp_path: Path) -> None:
