@@ -1,4 +1,4 @@
-"""The parts of benchmarks/README.md on runs at scale."""
+"""The parts of benchmarks/README.md on runs at scale and on serving."""
 
 from __future__ import annotations
 
@@ -93,6 +93,47 @@ def chaos(figures: dict[str, Any]) -> str:
         *(f"| {told} | {len(figures[key])} | 0 |" for key, told in names.items()),
         f"| actors lost at work | {figures['actors_lost']} | |",
         f"| seconds | {figures['seconds']:.0f} | |",
+    )
+
+
+def serve(figures: dict[str, Any]) -> str:
+    """The server under load."""
+    one, many, killed = figures["one"], figures["many"], figures["killed"]
+    about = (
+        f"`concordat serve` as a user starts it, bundled model, answers of up to {figures['tokens']} tokens. `bare` is one"
+        " call of the model after the other in a process of its own, with as many threads as the server's model has. Of 50"
+        " clients each asks again as soon as it is answered. `policy` asks a consensus policy: the base model, then detector,"
+        " rewriter and judge. In the last load the model's replica is killed in the middle."
+    )
+
+    def statuses(load: dict[str, Any]) -> str:
+        return ", ".join(f"{count} x {status}" for status, count in load["statuses"].items())
+
+    def row(name: str, load: dict[str, Any]) -> str:
+        grown = f"{load['memory_growth']:.2f}" if "memory_growth" in load else ""
+        return (
+            f"| {name} | {load['clients']} | {load['seconds']:.0f} | {statuses(load)} | {load['answers_per_s']:.1f}"
+            f" | {load['tokens_per_s']:.0f} | {load['p50_s']:.2f} | {load['p95_s']:.2f} | {grown} |"
+        )
+
+    lost = {code: count for code, count in killed["codes"].items()}
+    return _part(
+        about,
+        "| figure | measured | wanted |",
+        "| --- | ---: | ---: |",
+        f"| p50 of one client over the bare model call, less 1 | {figures['overhead']:.3f} | below 0.15 |",
+        f"| answers a second, 50 clients over one | {figures['speedup']:.1f} | at least 4 |",
+        f"| the same of a policy | {figures['policy_speedup']:.1f} | |",
+        f"| memory at the end over that when warm, 50 clients | {many['memory_growth']:.2f} | at most 1.1 |",
+        f"| errors when the replica was killed, by code | {lost or 'none'} | retriable, with Retry-After |",
+        "",
+        "| load | clients | seconds | answers by status | answers/s | tokens/s | p50 s | p95 s | memory grew |",
+        "| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: |",
+        row("base", one),
+        row("base", many),
+        row("policy", figures["policy_one"]),
+        row("policy", figures["policy_many"]),
+        row("base, replica killed", killed),
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.metrics.catalogue import MEASURES
-from benchmarks import scale_tables
+from benchmarks import game_tables, scale_tables
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER / "README.md"
@@ -69,13 +69,15 @@ def page() -> str:
         ("grpo_throughput", _grpo_throughput),
         ("published_replay", _published_replay),
         ("published_measures", _published_measures),
-        ("psro_curves", _psro_curves),
-        ("bargaining", _bargaining),
-        ("polymatrix", _polymatrix),
+        ("psro_curves", game_tables.psro_curves),
+        ("bargaining", game_tables.bargaining),
+        ("polymatrix", game_tables.polymatrix),
+        ("many_parties", game_tables.many_parties),
         ("culture_adapters", _culture_adapters),
         ("scheduling", scale_tables.scheduling),
         ("scaling", scale_tables.scaling),
         ("chaos", scale_tables.chaos),
+        ("serve", scale_tables.serve),
     ):
         path = FOLDER / "results" / f"{name}.json"
         if path.is_file():
@@ -292,87 +294,6 @@ def _published_replay(figures: dict[str, Any]) -> str:
             f" {figures['cpu_seconds']:.0f} s of computing).",
         ]
     )
-
-
-def _psro_curves(figures: dict[str, Any]) -> str:
-    marks = figures["marks"]
-    lines = [
-        "NashConv over the whole game by iteration of policy-space response. `exact` and `rllib` are our loop with exact and",
-        "with learned (PPO) best responses; `openspiel` is psro_v2 with its exact best responses, projected replicator",
-        f"dynamics and payoffs from {figures['simulations']} played episodes a cell. Wanted: `exact` below {marks['exact']:g},"
-        f" `rllib` below {marks['rllib']:g} within {figures['budget_moves']:,} moves of learners.",
-        "",
-        "| game | way | iterations | best | policies | CPU s | learners' moves | by iteration |",
-        "| --- | --- | ---: | ---: | --- | ---: | ---: | --- |",
-    ]
-    for one in figures["curves"]:
-        convs, moves = one["nash_conv"], one["moves"]
-        lines.append(
-            f"| {one['game']} | {one['way']} | {len(convs)} | {min(convs):.4f} | {' + '.join(map(str, one['sizes']))}"
-            f" | {one['cpu_s']:.1f} | {'' if moves is None else f'{moves:,}'} | {' '.join(f'{conv:.2f}' for conv in convs)} |"
-        )
-    return "\n".join(lines)
-
-
-BARGAINING_MEASURES = {
-    "agreement": "agreement ↑",
-    "efficiency": "efficiency ↑",
-    "nash_product": "Nash product, share of the Nash solution's ↑",
-    "least_gain": "gain of the side that gains least ↑",
-    "gini": "Gini of gains ↓",
-    "nash_distance": "distance to the Nash solution ↓",
-    "ks_distance": "distance to the Kalai-Smorodinsky solution ↓",
-}
-
-
-def _bargaining(figures: dict[str, Any]) -> str:
-    def interval(found: dict[str, float] | None, sign: str = "") -> str:
-        return (
-            ""
-            if found is None
-            else f"{found['mean']:{sign}.3f} [{found['low']:{sign}.3f}, {found['high']:{sign}.3f}]"
-        )
-
-    measures, settings = figures["measures"], figures["settings"]
-    lines = [
-        f"{figures['negotiations']} negotiations on {figures['topics']} topics, of {figures['tables']} pairs of cultures"
-        " with the bundled model, bargained over at the defaults of",
-        f"`concordat bargain` ({settings['offers']} offers, {settings['turns']} turns, discount {settings['discount']:g}, two"
-        " private types a side). The one-shot consensus is the equilibrium as a",
-        "lottery over the same offers, put to everybody at once, to be taken or left. Exact expectations over types;",
-        f"intervals are 95% over topics, differences paired. {figures['converged']} are within NashConv {figures['tolerance']:g}"
-        f" (largest {figures['nash_conv']['largest']:.1e}), after {figures['iterations']['median']:.0f} iterations in the median;"
-        f" {figures['cpu_seconds']:.0f} s of computing.",
-        "",
-        "| measure | bargaining | one-shot consensus | difference |",
-        "| --- | ---: | ---: | ---: |",
-    ]
-    lines += [
-        f"| {heading} | {interval(measures['bargaining'][name])} | {interval(measures['one_shot'][name])}"
-        f" | {interval(figures['differences'][name], '+')} |"
-        for name, heading in BARGAINING_MEASURES.items()
-    ]
-    return "\n".join(lines)
-
-
-def _polymatrix(figures: dict[str, Any]) -> str:
-    slopes = ", ".join(f"{solver} {slope:.2f}" for solver, slope in figures["slopes"].items())
-    lines = [
-        "Games of our utility over random guidelines in polymatrix form. Seconds are of one thread's computing, and of the clock",
-        "beside them (other work ran on the machine). Wanted of `exact`: 8 x 32 below 1 s. Memory is the peak of building and",
-        "solving, beside that of the pair matrices, N (N - 1) k^2 cells, and of a dense tensor. It grows with this power",
-        f"of N k (8 players; 2 is N^2 k^2): {slopes}.",
-        "",
-        "| players x guidelines | solver | median s | max s | clock s | max NashConv | converged | peak memory | pairs | dense |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    lines += [
-        f"| {one['players']} x {one['actions']} | {one['solver']} | {one['median_s']:.3f} | {one['max_s']:.3f}"
-        f" | {one['max_wall_s']:.2f} | {one['max_nash_conv']:.1e} | {one['converged']}/{one['games']}"
-        f" | {one['peak_bytes'] / 1e6:.1f} MB | {one['pair_bytes'] / 1e6:.1f} MB | {one['dense_bytes'] / 1e9:.2g} GB |"
-        for one in figures["lines"]
-    ]
-    return "\n".join(lines)
 
 
 PUBLISHED_MEASURES = (
