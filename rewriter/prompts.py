@@ -80,6 +80,13 @@ class RewritePrompts(BaseModel):
         asked = fill_template(self.user, {"source": request.source.strip(), "values": "\n".join(lines)})
         return (Message("system", self.system), Message("user", asked))
 
+    def too_long(self, request: RewriteRequest, tokens: int, room: int, window: int) -> str:
+        """What to say of a dialogue of so many tokens that leaves no ``room`` for an answer in the model's window."""
+        return (
+            f"the text to rewrite, which begins {request.source.strip()[:40]!r}, makes {tokens} tokens with its prompt;"
+            f" with {room} for the answer the model takes {window}: split the text"
+        )
+
 
 @lru_cache(maxsize=8)
 def _load(path: Path) -> RewritePrompts:

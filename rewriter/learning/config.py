@@ -105,8 +105,8 @@ class _LearningConfig(BaseModel):
         )
 
 
-class GRPOConfig(_LearningConfig):
-    """Group relative policy optimisation (Shao et al. 2024, arXiv 2402.03300, section 4.1)."""
+class GRPOSettings(_LearningConfig):
+    """Group relative policy optimisation (Shao et al. 2024, arXiv 2402.03300, section 4.1), but for what it rewards."""
 
     method: Literal["grpo"] = "grpo"
     prompts: int = Field(8, ge=1, description="prompts in a step, of all workers together")
@@ -144,9 +144,24 @@ class GRPOConfig(_LearningConfig):
     scale_rewards: bool = Field(
         True, description="advantages are divided by the group's standard deviation, and not only centred"
     )
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight of the advantages by part of the reward; a part that is not named counts once."""
+        return {}
+
+
+class GRPOConfig(GRPOSettings):
+    """GRPO of the rewriter."""
+
     reward: RewardConfig = Field(
         default_factory=RewardConfig, description="what completions are rewarded for"
     )
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight by part of the reward."""
+        return self.reward.weights
 
 
 class SFTConfig(_LearningConfig):

@@ -17,7 +17,7 @@ from torch import Tensor
 from agents.tuning.crew import Crew
 from negotiation.errors import ConfigurationError
 from rewriter.learning.advantage import group_advantages
-from rewriter.learning.config import GRPOConfig
+from rewriter.learning.config import GRPOSettings
 from rewriter.learning.grpo import grpo_loss, token_weights
 from rewriter.learning.policy import Policy
 from rewriter.learning.rows import Pass, passes
@@ -61,7 +61,7 @@ class GRPOTrainer:
         config: how.
     """
 
-    def __init__(self, policy: Policy, config: GRPOConfig, crew: Crew | None = None) -> None:
+    def __init__(self, policy: Policy, config: GRPOSettings, crew: Crew | None = None) -> None:
         self._policy, self.config = policy, config
         self._updater = Updater(policy, config, crew)
         self._crew = self._updater.crew
@@ -81,7 +81,7 @@ class GRPOTrainer:
         """Whether all steps are done, or the budget is spent."""
         return self._updater.done
 
-    def step(self, completions: Sequence[Completion], rewards: Sequence[Reward]) -> StepFigures:
+    def step(self, completions: Sequence[Completion[Any]], rewards: Sequence[Reward]) -> StepFigures:
         """Learn from a step's completions. Every worker must call it.
 
         A reward that is not finite, on any worker, skips the step for all: it is counted and told, and nothing is learned.
@@ -115,9 +115,9 @@ class GRPOTrainer:
         return self._figures(completions, rewards, advantages, sums, rate)
 
     def _advantages(
-        self, completions: Sequence[Completion], rewards: Sequence[Reward]
+        self, completions: Sequence[Completion[Any]], rewards: Sequence[Reward]
     ) -> NDArray[np.float64]:
-        weights = self.config.reward.weights
+        weights = self.config.weights
         parts = {
             name: np.array([reward.parts[name] for reward in rewards], dtype=np.float64)
             for name in (rewards[0].parts if rewards else ())
@@ -127,7 +127,7 @@ class GRPOTrainer:
         chosen = {name: weights.get(name, 1.0) for name in parts}
         return group_advantages(parts, groups, chosen, scale=self.config.scale_rewards)
 
-    def _learn(self, completions: Sequence[Completion], advantages: NDArray[np.float64]) -> _Sums | None:
+    def _learn(self, completions: Sequence[Completion[Any]], advantages: NDArray[np.float64]) -> _Sums | None:
         """The updates of a step; None if one of them was not finite."""
         config, sums = self.config, _Sums()
         proximal = self._proximal(completions)
@@ -144,7 +144,9 @@ class GRPOTrainer:
                 sums.norms.append(norm)
         return sums
 
-    def _minibatches(self, completions: Sequence[Completion], order: np.random.Generator) -> list[list[int]]:
+    def _minibatches(
+        self, completions: Sequence[Completion[Any]], order: np.random.Generator
+    ) -> list[list[int]]:
         """Places of the completions of each update: whole groups, since these share their prompts."""
         groups: dict[int, list[int]] = {}
         for place, completion in enumerate(completions):
@@ -155,7 +157,7 @@ class GRPOTrainer:
         shuffled = [list(groups.values())[place] for place in order.permutation(len(groups))]
         return [sorted(chain.from_iterable(shuffled[start::count])) for start in range(count)]
 
-    def _proximal(self, completions: Sequence[Completion]) -> list[Tensor] | None:
+    def _proximal(self, completions: Sequence[Completion[Any]]) -> list[Tensor] | None:
         """Log-probabilities of each completion's tokens before the step's first update; None if there is one update only:
         they are those of its own pass then.
         """
@@ -168,7 +170,7 @@ class GRPOTrainer:
             found |= dict(zip(part.places, scored, strict=True))
         return [found[place] for place in places]
 
-    def _passes(self, completions: Sequence[Completion], places: Sequence[int]) -> list[Pass]:
+    def _passes(self, completions: Sequence[Completion[Any]], places: Sequence[int]) -> list[Pass]:
         """Passes whose places are those in ``places``."""
         return passes(
             [completions[place].prompt for place in places],
@@ -179,7 +181,7 @@ class GRPOTrainer:
 
     def _update(
         self,
-        completions: Sequence[Completion],
+        completions: Sequence[Completion[Any]],
         advantages: NDArray[np.float64],
         places: list[int],
         proximal: list[Tensor] | None,
@@ -231,7 +233,7 @@ class GRPOTrainer:
 
     def _figures(
         self,
-        completions: Sequence[Completion],
+        completions: Sequence[Completion[Any]],
         rewards: Sequence[Reward],
         advantages: NDArray[np.float64],
         sums: _Sums | None,
@@ -278,7 +280,7 @@ class GRPOTrainer:
 
     def _counted(
         self,
-        completions: Sequence[Completion],
+        completions: Sequence[Completion[Any]],
         rewards: Sequence[Reward],
         advantages: NDArray[np.float64],
     ) -> dict[str, float]:

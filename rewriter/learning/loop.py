@@ -13,13 +13,12 @@ import numpy as np
 
 from agents.tuning.curves import Curves
 from negotiation.errors import ConfigurationError
-from rewriter.learning.config import GRPOConfig, PairConfig
+from rewriter.learning.config import GRPOSettings, PairConfig
 from rewriter.learning.grpo_trainer import GRPOTrainer
 from rewriter.learning.pair_trainer import PairTrainer, Row
 from rewriter.learning.policy import Policy
 from rewriter.learning.rollout import PolicyRollouts
-from rewriter.learning.vocabulary import Judge, PairFigures, RolloutWriter, StepFigures
-from rewriter.vocabulary import RewriteRequest
+from rewriter.learning.vocabulary import Judge, PairFigures, R, RolloutWriter, StepFigures
 
 ADAPTER, CHECKPOINT = "adapter", "checkpoint"
 """Folders of the finished adapter and of the last state, in the work folder."""
@@ -48,13 +47,13 @@ class Phases:
 
 def learn_from_rewards(
     policy: Policy,
-    requests: Sequence[RewriteRequest],
-    judge: Judge,
-    config: GRPOConfig,
+    requests: Sequence[R],
+    judge: Judge[R],
+    config: GRPOSettings,
     work: Path | None = None,
     *,
     told: Told = lambda figures: None,
-    writer: RolloutWriter | None = None,
+    writer: RolloutWriter[R] | None = None,
 ) -> GRPOTrainer:
     """GRPO from the state in ``work``, if there is one, to the last step or the end of the budget.
 
@@ -128,7 +127,7 @@ def learn_from_rows(
     return trainer
 
 
-def drawn(count: int, step: int, config: GRPOConfig) -> list[int]:
+def drawn(count: int, step: int, config: GRPOSettings) -> list[int]:
     """Places of the requests of a step: a function of seed and step."""
     wanted = range(step * config.prompts, (step + 1) * config.prompts)
     orders = {
@@ -138,7 +137,7 @@ def drawn(count: int, step: int, config: GRPOConfig) -> list[int]:
     return [int(orders[place // count][place % count]) for place in wanted]
 
 
-def step_seed(config: GRPOConfig, step: int) -> int:
+def step_seed(config: GRPOSettings, step: int) -> int:
     """Seed of the sampling in a step: a function of seed and step."""
     return int(np.random.SeedSequence([config.seed, step]).generate_state(1, np.uint64)[0])
 

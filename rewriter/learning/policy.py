@@ -27,9 +27,8 @@ from agents.tuning.config import Precision
 from agents.tuning.trainer import use_bfloat16
 from negotiation.errors import ModelError
 from rewriter.learning.rows import Pass
-from rewriter.learning.tokens import RewriteTokens
-from rewriter.learning.vocabulary import Weights
-from rewriter.prompts import RewritePrompts
+from rewriter.learning.tokens import RequestTokens
+from rewriter.learning.vocabulary import Prompts, Weights
 
 
 class AnswerLogprobs(nn.Module):
@@ -97,7 +96,7 @@ class Policy:
         precision: of matrix products.
         start: PEFT folder of an adapter to begin with; None for a fresh one, which changes nothing yet. What the policy
             begins as is the reference: without ``start`` that is the base model, the adapter switched off.
-        prompts: the shipped set if None.
+        prompts: what requests become dialogues by; the rewriter's shipped set if None.
 
     Attributes:
         base: the model.
@@ -124,13 +123,13 @@ class Policy:
         seed: int = 0,
         precision: Precision = "auto",
         start: Path | None = None,
-        prompts: RewritePrompts | None = None,
+        prompts: Prompts[Any] | None = None,
     ) -> None:
         self.base, self.device = base, device
         tokenizer = load_tokenizer(base.config, base.path)
         model = load_base(base.config, base.path, choose_dtype("auto", device), device)
         self.window: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-        self.tokens = RewriteTokens(tokenizer, self.window, dict(base.config.chat_template_options), prompts)
+        self.tokens = RequestTokens(tokenizer, self.window, dict(base.config.chat_template_options), prompts)
         self.shares = _takes_any_mask(model)
         self.ends = _ends(model, self.tokens.end)
         adapted = fresh_adapter(model, rank, seed) if start is None else _given_adapter(base, model, start)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 import torch
@@ -28,8 +28,7 @@ from agents.models.sampling import sample
 from negotiation.errors import ConfigurationError, ModelError
 from rewriter.learning.policy import Policy
 from rewriter.learning.side_by_side import growing_cache, side_by_side
-from rewriter.learning.vocabulary import Completion, Weights
-from rewriter.vocabulary import RewriteRequest
+from rewriter.learning.vocabulary import Completion, R, Weights
 
 # What models call the key-value cache; renamed in transformers 5.24.
 _CACHE = "cache" if "cache" in GenerateDecoderOnlyOutput.__dataclass_fields__ else "past_key_values"
@@ -40,11 +39,11 @@ _NOBODY = -1
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Generic[R]):
     """A prompt and which completions of its group are to be sampled in its row."""
 
     group: int
-    request: RewriteRequest
+    request: R
     prompt: tuple[int, ...]
     members: tuple[int, ...]
 
@@ -79,7 +78,7 @@ class PolicyRollouts:
         self._policy.load(weights)
         self.version = version
 
-    def write(self, requests: Sequence[tuple[int, RewriteRequest]], size: int, seed: int) -> list[Completion]:
+    def write(self, requests: Sequence[tuple[int, R]], size: int, seed: int) -> list[Completion[R]]:
         """``size`` completions for each (group, request), all of a group together.
 
         A completion is a function of weights, request, seed, group and its number in the group; its neighbours matter only by
@@ -97,7 +96,7 @@ class PolicyRollouts:
         ]
         order = sorted(range(len(asked)), key=lambda place: (len(asked[place].prompt), place))
         width = max(1, self._rows // (size if shares else 1))
-        found: dict[int, list[Completion]] = {}
+        found: dict[int, list[Completion[R]]] = {}
         with self._policy.merged(), torch.no_grad():
             for start in range(0, len(order), width):
                 chosen = order[start : start + width]
@@ -112,7 +111,7 @@ class PolicyRollouts:
                     found[place] = [self._completion(asked[place], *row) for row in rows]
         return [completion for place in range(len(asked)) for completion in found[place]]
 
-    def _completion(self, asked: _Asked, tokens: list[int], logprobs: list[float]) -> Completion:
+    def _completion(self, asked: _Asked[R], tokens: list[int], logprobs: list[float]) -> Completion[R]:
         finish: Finish = "stop" if tokens[-1] in self._policy.ends else "length"
         return Completion(
             request=asked.request,
@@ -130,7 +129,7 @@ class _Sampling:
     """One batch of R prompts with S completions each, W <= S of which are sampled side by side in a row."""
 
     def __init__(
-        self, policy: Policy, asked: Sequence[_Asked], max_tokens: int, temperature: float, seed: int
+        self, policy: Policy, asked: Sequence[_Asked[Any]], max_tokens: int, temperature: float, seed: int
     ) -> None:
         self._policy, self._asked, self._temperature = policy, asked, temperature
         device = policy.device

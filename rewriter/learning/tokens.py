@@ -7,18 +7,18 @@ from typing import Any
 
 from agents.tuning.chat import ChatTokens
 from negotiation.errors import TextError
+from rewriter.learning.vocabulary import Prompts
 from rewriter.prompts import RewritePrompts
-from rewriter.vocabulary import RewriteRequest
 
 
-class RewriteTokens:
-    """A model's tokens for the rewriter's dialogues.
+class RequestTokens:
+    """A model's tokens for the dialogues of requests.
 
     Args:
         tokenizer: of the model, with a chat template.
         window: of the model, in tokens; None if it has none.
         template_options: variables for the chat template.
-        prompts: the shipped set if None.
+        prompts: what requests become dialogues by; the rewriter's shipped set if None.
 
     Attributes:
         end: the token that ends an answer.
@@ -33,20 +33,20 @@ class RewriteTokens:
         tokenizer: Any,
         window: int | None,
         template_options: dict[str, Any] | None = None,
-        prompts: RewritePrompts | None = None,
+        prompts: Prompts[Any] | None = None,
     ) -> None:
         self._tokenizer = tokenizer
         self._window = window
         self._chat = ChatTokens(tokenizer, template_options)
-        self._prompts = RewritePrompts.load() if prompts is None else prompts
+        self._prompts: Prompts[Any] = RewritePrompts.load() if prompts is None else prompts
         self.end = self._chat.end
         self.pad = self.end if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
 
-    def prompt(self, request: RewriteRequest, room: int = 1) -> tuple[int, ...]:
-        """The dialogue that asks for a rewriting, up to where the answer begins.
+    def prompt(self, request: Any, room: int = 1) -> tuple[int, ...]:
+        """The dialogue of a request, up to where the answer begins.
 
         Args:
-            request: what is asked.
+            request: what is asked, of the kind that the prompts take.
             room: tokens that must be left for the answer.
 
         Raises:
@@ -54,10 +54,7 @@ class RewriteTokens:
         """
         tokens = tuple(self._chat.prompt(self._prompts.messages(request)))
         if self._window is not None and len(tokens) + room > self._window:
-            raise TextError(
-                f"the text to rewrite, which begins {request.source.strip()[:40]!r}, makes {len(tokens)} tokens with its prompt;"
-                f" with {room} for the answer the model takes {self._window}: split the text"
-            )
+            raise TextError(self._prompts.too_long(request, len(tokens), room, self._window))
         return tokens
 
     def answer(self, text: str) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from agents.tuning.crew import Alone, Crew
 from negotiation.errors import RecordError
-from rewriter.learning.config import LearningConfig
+from rewriter.learning.config import GRPOSettings, PairConfig
 from rewriter.learning.policy import Policy
 from rewriter.learning.rows import Pass
 
@@ -47,7 +47,7 @@ class Updater:
     def __init__(
         self,
         policy: Policy,
-        config: LearningConfig,
+        config: GRPOSettings | PairConfig,
         crew: Crew | None = None,
         identity: Mapping[str, int] | None = None,
     ) -> None:

@@ -1,7 +1,7 @@
 """What passes between those who write completions, those who judge them and the one who learns.
 
-Every value here is frozen and pickles, so that each part can live in a process of its own; importing this loads neither torch
-nor transformers.
+A request is whatever a set of prompts turns into a dialogue (``Prompts``); a rewriting, where nothing else is said. Every value here
+is frozen and pickles, so that each part can live in a process of its own; importing this loads neither torch nor transformers.
 """
 
 from __future__ import annotations
@@ -9,20 +9,38 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypeVar
 
-from agents.models.protocol import Finish
+from agents.models.protocol import Finish, Message
 from rewriter.vocabulary import RewriteRequest, check_text
 
 Weights = Mapping[str, NDArray[np.floating[Any]]]
 """The tensors of an adapter by parameter name."""
 
+R = TypeVar("R", default=RewriteRequest)
+"""What is asked; it pickles."""
+
+R_contra = TypeVar("R_contra", contravariant=True, default=RewriteRequest)
+
+
+class Prompts(Protocol[R_contra]):
+    """Turns requests into dialogues; it pickles."""
+
+    def messages(self, request: R_contra) -> tuple[Message, ...]:
+        """The dialogue up to where the answer begins."""
+        ...
+
+    def too_long(self, request: R_contra, tokens: int, room: int, window: int) -> str:
+        """What to say of a dialogue of so many tokens that leaves no ``room`` for an answer in the model's window."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(Generic[R]):
     """One reply that was sampled for a request.
 
     Attributes:
@@ -36,7 +54,7 @@ class Completion:
         version: of the weights that sampled it.
     """
 
-    request: RewriteRequest
+    request: R
     group: int
     prompt: tuple[int, ...]
     tokens: tuple[int, ...]
@@ -59,8 +77,8 @@ class Reward:
     Attributes:
         parts: name to reward before weighting; the same names for all completions of a step. Higher is better. Not finite
             if it could not be computed: the step is then skipped.
-        copied: the reply repeats its source.
-        collapsed: the reply is blank, degenerate or far from its source's length.
+        copied: the reply repeats its source, or whatever else the judge takes for a copy.
+        collapsed: the reply is no usable answer: blank, degenerate or, of a rewriting, far from its source's length.
     """
 
     parts: Mapping[str, float] = field(default_factory=dict)
@@ -176,21 +194,21 @@ class PreferenceRow:
         check_text(self.rejected, "the rejected rewriting")
 
 
-class RolloutWriter(Protocol):
+class RolloutWriter(Protocol[R]):
     """Samples completions with the weights it was given last."""
 
     def load(self, version: int, weights: Weights) -> None:
         """Take new weights of the adapter."""
         ...
 
-    def write(self, requests: Sequence[tuple[int, RewriteRequest]], size: int, seed: int) -> list[Completion]:
+    def write(self, requests: Sequence[tuple[int, R]], size: int, seed: int) -> list[Completion[R]]:
         """``size`` completions for each (group, request), all of a group together; a function of weights and seed."""
         ...
 
 
-class Judge(Protocol):
+class Judge(Protocol[R]):
     """Rewards completions."""
 
-    def judge(self, completions: Sequence[Completion]) -> list[Reward]:
+    def judge(self, completions: Sequence[Completion[R]]) -> list[Reward]:
         """One reward a completion, in order."""
         ...
