@@ -1,7 +1,8 @@
 """What passes between those who write completions, those who judge them and the one who learns.
 
-A request is whatever a set of prompts turns into a dialogue (``Prompts``); a rewriting, where nothing else is said. Every value here
-is frozen and pickles, so that each part can live in a process of its own; importing this loads neither torch nor transformers.
+A request is whatever a set of prompts turns into a dialogue (``Prompts``); a rewriting, where nothing else is said. Every value
+here is frozen and pickles, so that each part can live in a process of its own; importing this loads neither torch nor
+transformers.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -46,6 +47,19 @@ class Session:
             )
             for request in requests
         ]
+
+
+def learned(session: Session, proposing: str, **speaking: object) -> CultureAgent:
+    """An agent with a learned oracle."""
+    return CultureAgent(
+        get_culture("confucian"),
+        session,
+        "m",
+        adapter="confucian",
+        speaking=SpeakingConfig.model_validate(speaking),
+        proposer="oracle",
+        proposing=proposing,  # type: ignore[arg-type]  # a plain str
+    )
 
 
 def agent(session: Session, **speaking: object) -> CultureAgent:
@@ -301,3 +315,59 @@ def test_a_session_that_loses_replies_is_an_error() -> None:
 def test_wrong_speaking_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         SpeakingConfig.model_validate(wrong)
+
+
+def test_a_learned_oracle_that_replaces_writes_the_candidates_and_nothing_else() -> None:
+    session, plain = Session(by_prompt), Session(by_prompt)
+    seated = learned(session, "replace")
+
+    async def speak() -> None:
+        await seated.open(TOPIC, 0, PLAYERS, 5)
+        await seated.express(view())
+        await seated.propose(view(), 2)
+        await seated.conclude(view())
+
+    asyncio.run(speak())
+    adapters = [{request.adapter for request in batch} for batch in session.batches]
+    assert adapters == [{"confucian"}, {"confucian"}, {"confucian"}, {"oracle"}, {"confucian"}]
+    # It is asked what the agent would be, under the same seeds.
+    asyncio.run(agent(plain).propose(view(), 2))
+    asked, before = (
+        [(r.messages, r.seed, r.max_new_tokens, r.temperature) for r in batch]
+        for batch in (session.batches[3], plain.batches[0])
+    )
+    assert asked == before
+    assert seated.replies == 10
+
+
+@pytest.mark.parametrize(
+    ("per_kind", "number", "shares"),
+    [
+        (1, 1, [True, False, True]),
+        (1, 2, [False, True, False]),
+        (2, 1, [True, False, False, True, True, False]),
+        (2, 2, [False, True, True, False, False, True]),
+    ],
+)
+def test_oracles_that_join_share_each_kind(per_kind: int, number: int, shares: list[bool]) -> None:
+    session = Session(by_prompt)
+    seen = dataclasses.replace(view(), round=number)
+    proposals = asyncio.run(learned(session, "join").propose(seen, per_kind))
+    kinds = [kind for kind in CANDIDATE_KINDS for _ in range(per_kind)]
+    assert [draft.kind for draft in proposals.drafts] == kinds
+    by_seed = {request.seed: request.adapter for batch in session.batches for request in batch}
+    asked = [by_seed[reply_seed(5, kind, k % per_kind, 0)] == "oracle" for k, kind in enumerate(kinds)]
+    assert asked == shares
+    assert sum(map(len, session.batches)) == 3 * per_kind
+
+
+def test_oracles_that_join_count_what_both_dropped() -> None:
+    session = Session(lambda request, batch: "no" if request.adapter == "oracle" else GOOD)
+    seated = learned(session, "join", retries=1)
+    proposals = asyncio.run(
+        seated.propose(view(), 1)
+    )  # round 3: the first and the last kind are the learned oracle's
+    assert [draft.kind for draft in proposals.drafts] == ["complementary"]
+    assert proposals.missing == ("adversarial", "innovative")
+    assert (proposals.malformed, seated.malformed, seated.replies) == (4, 4, 5)
+    assert [reply.call for reply in seated.dropped] == ["adversarial", "innovative"] * 2
