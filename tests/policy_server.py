@@ -20,7 +20,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from agents.values import SCHWARTZ_VALUES
-from cluster.serving import schema
+from cluster.serving import negotiation_schema, schema
 from cluster.serving.page import HEADERS, page_files
 
 NAMES = {
@@ -163,15 +163,13 @@ def error(status: int, message: str, code: str, **headers: str) -> JSONResponse:
     return JSONResponse(schema.ErrorReply(error=body).model_dump(), status, headers)
 
 
-def event(
-    name: str, data: schema.Started | schema.OpenedEvent | schema.RoundEvent | schema.FinishedEvent
-) -> str:
+def event(name: str, data: schema.Reply) -> str:
     """One server-sent event."""
     return f"event: {name}\ndata: {data.model_dump_json()}\n\n"
 
 
 async def negotiation(
-    server: PolicyServer, id_: str, asked: schema.NegotiateRequest, cancelled: asyncio.Event
+    server: PolicyServer, id_: str, asked: negotiation_schema.NegotiateRequest, cancelled: asyncio.Event
 ) -> AsyncIterator[str]:
     """Its events."""
     result = policy(server, f"{id_}-policy", tuple(asked.cultures))
@@ -182,39 +180,42 @@ async def negotiation(
     try:
         while server.unnamed:
             await asyncio.sleep(0.01)
-        yield event("started", schema.Started(negotiation_id=id_, cultures=asked.cultures, topic=asked.topic))
+        yield event(
+            "started",
+            negotiation_schema.Started(negotiation_id=id_, cultures=asked.cultures, topic=asked.topic),
+        )
         await asyncio.sleep(server.pace_s)
         opened = [
-            schema.OpenedSide(culture=side.culture, statement=side.opening, guideline=first)
+            negotiation_schema.OpenedSide(culture=side.culture, statement=side.opening, guideline=first)
             for side, first in zip(result.sides, firsts, strict=True)
         ]
-        yield event("opened", schema.OpenedEvent(sides=opened))
+        yield event("opened", negotiation_schema.OpenedEvent(sides=opened))
         for k in range(3):
             await asyncio.sleep(server.pace_s)
             if cancelled.is_set():
                 finished = True
                 reason = schema.ErrorBody(message="cancelled", type="cancelled", code="cancelled")
-                yield f"event: failed\ndata: {schema.FailedEvent(error=reason).model_dump_json()}\n\n"
+                yield f"event: failed\ndata: {negotiation_schema.FailedEvent(error=reason).model_dump_json()}\n\n"
                 return
             yield event("round", round_event(result, k))
             while server.held_after == k + 1 and not cancelled.is_set():
                 await asyncio.sleep(0.01)
         finished = True
-        yield event("finished", schema.FinishedEvent(policy=result))
+        yield event("finished", negotiation_schema.FinishedEvent(policy=result))
     finally:
         server.left += not finished
 
 
-def round_event(result: schema.PolicyReply, k: int) -> schema.RoundEvent:
+def round_event(result: schema.PolicyReply, k: int) -> negotiation_schema.RoundEvent:
     """Of round k + 1: who has a guideline left to add adds it."""
     added = [
-        schema.AddedGuideline(**side.pool[k + 1].model_dump(exclude={"weight", "round"}))
+        negotiation_schema.AddedGuideline(**side.pool[k + 1].model_dump(exclude={"weight", "round"}))
         if k + 1 < len(side.pool)
         else None
         for side in result.sides
     ]
     sides = range(len(result.sides))
-    return schema.RoundEvent(
+    return negotiation_schema.RoundEvent(
         round=k + 1,
         weights=[list(WEIGHTS[k][side % 2]) for side in sides],
         nash_conv=(0.02, 0.004, 0.0)[k],
@@ -314,7 +315,7 @@ def work(app: FastAPI, server: PolicyServer) -> None:
     live: dict[str, asyncio.Event] = {}
 
     @app.post("/v1/negotiate")
-    async def negotiate(asked: schema.NegotiateRequest) -> Any:
+    async def negotiate(asked: negotiation_schema.NegotiateRequest) -> Any:
         if server.trouble:
             return error(server.trouble, "no room", "overloaded", **{"Retry-After": "7"})
         id_ = f"n{len(live)}"
@@ -325,7 +326,7 @@ def work(app: FastAPI, server: PolicyServer) -> None:
     async def cancel(id_: str) -> Any:
         server.cancelled.append(id_)
         live[id_].set()
-        return schema.Cancelled(negotiation_id=id_)
+        return negotiation_schema.Cancelled(negotiation_id=id_)
 
     @app.post("/v1/chat/completions")
     async def chat(request: Request) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cluster.serving.negotiation_schema import Cancelled, Started
 from cluster.serving.openai_schema import (
     EXAMPLE_MODEL,
     EXAMPLE_QUESTION,
@@ -21,7 +22,6 @@ from cluster.serving.openai_schema import (
 )
 from cluster.serving.schema import (
     EXAMPLE_VALUES,
-    Cancelled,
     ConsistencyReading,
     CultureList,
     CultureReply,
@@ -35,13 +35,9 @@ from cluster.serving.schema import (
     PolicyRow,
     PolicySide,
     PoolEntry,
-    ReadValues,
-    RewriteTextReply,
-    Started,
     TopicReply,
-    TranslateReply,
-    ValuesReply,
 )
+from cluster.serving.text_schema import ReadValues, RewriteTextReply, TranslateReply, ValuesReply
 
 _POLICY = "should-voting-be-a-duty-3fb585fe"
 _CREATED = 1_790_000_000

@@ -14,16 +14,11 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from agents.cultures import get_culture
 from cluster.serving.core import Core, named, vector
 from cluster.serving.errors import ApiError, as_api_error, retriable
+from cluster.serving.negotiation_schema import Cancelled, FailedEvent, NegotiateRequest
 from cluster.serving.openai_routes import EVENTS, Asked, in_time
-from cluster.serving.schema import (
-    Cancelled,
-    ConsistencyReading,
-    CultureList,
-    FailedEvent,
-    Health,
-    NegotiateRequest,
-    PolicyList,
-    PolicyReply,
+from cluster.serving.schema import ConsistencyReading, CultureList, Health, PolicyList, PolicyReply
+from cluster.serving.services import Event, RewriteJob
+from cluster.serving.text_schema import (
     ReadValues,
     RewriteTextReply,
     RewriteTextRequest,
@@ -32,7 +27,6 @@ from cluster.serving.schema import (
     ValuesReply,
     ValuesRequest,
 )
-from cluster.serving.services import Event, RewriteJob
 from negotiation.errors import CultureError
 from rewriter.injection import Failure
 from rewriter.targets import Absolute, CultureAim, VectorAim, Wanted, resolve

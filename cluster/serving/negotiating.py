@@ -22,8 +22,7 @@ from cluster.policy import consensus_policy
 from cluster.serving.config import ServeConfig
 from cluster.serving.core import adapters_of
 from cluster.serving.errors import ApiError, as_api_error
-from cluster.serving.policies import Policy
-from cluster.serving.schema import (
+from cluster.serving.negotiation_schema import (
     AddedGuideline,
     FailedEvent,
     FinishedEvent,
@@ -33,8 +32,9 @@ from cluster.serving.schema import (
     OpenedSide,
     RoundEvent,
     Started,
-    Values,
 )
+from cluster.serving.policies import Policy
+from cluster.serving.schema import Values
 from cluster.serving.services import Embedded, Event, data_of
 from negotiation.config import GameConfig
 from negotiation.errors import ModelServerError

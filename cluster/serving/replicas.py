@@ -24,7 +24,8 @@ from cluster.serving.errors import ApiError, retriable
 from cluster.serving.hosts import Loadable, ModelHost, ReadingHost
 from cluster.serving.meters import Meters
 from cluster.serving.negotiating import Negotiations
-from cluster.serving.schema import NegotiateRequest, Values
+from cluster.serving.negotiation_schema import NegotiateRequest
+from cluster.serving.schema import Values
 from cluster.serving.services import Embedded, Event, RewriteJob
 from negotiation.errors import ConcordatError, ModelServerError
 from rewriter.injection import Failure

@@ -1,4 +1,7 @@
-"""What the server takes and gives on its own endpoints; ``openai_schema`` holds those in OpenAI's form.
+"""What the server takes and gives on its own endpoints: what all share, policies, cultures.
+
+Negotiations are in ``negotiation_schema``, texts in ``text_schema``, bargaining in ``bargaining_schema``, and what has OpenAI's
+form in ``openai_schema``.
 
 Every value vector is an object from name to number, names as in ``agents.values.SCHWARTZ_VALUES`` (``Self-Direction`` ...
 ``Universalism``). Requests refuse unknown fields. Bounds on lengths here are the largest that any server takes; a server may
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from agents.values import SCHWARTZ_VALUES
 
@@ -36,15 +39,19 @@ EXAMPLE_VALUES = dict(
 )
 
 
-class _Request(BaseModel):
+class Request(BaseModel):
+    """What clients send; unknown fields are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Reply(BaseModel):
+class Reply(BaseModel):
+    """What they get."""
+
     model_config = ConfigDict(frozen=True)
 
 
-class ErrorBody(_Reply):
+class ErrorBody(Reply):
     """What went wrong."""
 
     message: str = Field(description="what was wrong, where, and what to do")
@@ -53,7 +60,7 @@ class ErrorBody(_Reply):
     code: str | None = Field(None, description="for programs, e.g. model_not_found, overloaded, replica_lost")
 
 
-class ErrorReply(_Reply):
+class ErrorReply(Reply):
     """An error, in OpenAI's form."""
 
     error: ErrorBody
@@ -78,7 +85,7 @@ class ErrorReply(_Reply):
 # --- What a consensus policy's answer says of itself (the field ``concordat`` of OpenAI's replies)
 
 
-class DrawnGuideline(_Reply):
+class DrawnGuideline(Reply):
     """The guideline that was drawn for one answer."""
 
     culture: str = Field(description="whose it is")
@@ -87,14 +94,14 @@ class DrawnGuideline(_Reply):
     weight: float = Field(ge=0, le=1, description="its weight in its culture's equilibrium strategy")
 
 
-class ConsistencyReading(_Reply):
+class ConsistencyReading(Reply):
     """How well a rewriting keeps what its source says; both in [0, 1], higher is better."""
 
     forward: float = Field(description="how far the source supports the rewriting: 1 if nothing is invented")
     backward: float = Field(description="how far the rewriting supports the source: 1 if nothing is lost")
 
 
-class PolicyAnswer(_Reply):
+class PolicyAnswer(Reply):
     """How a consensus policy came to its answer.
 
     ``values_after`` and ``consistency`` are null and ``fault`` says why where the base answer could not be rewritten; the answer
@@ -111,7 +118,7 @@ class PolicyAnswer(_Reply):
     fault: str | None = Field(None, description="why the base answer was not rewritten; null if it was")
 
 
-class ModelNote(_Reply):
+class ModelNote(Reply):
     """What a model of ``/v1/models`` is."""
 
     kind: Literal["policy", "alias", "culture", "base", "embedder"] = Field(
@@ -124,7 +131,7 @@ class ModelNote(_Reply):
 # --- Policies and cultures
 
 
-class TopicReply(_Reply):
+class TopicReply(Reply):
     """A question."""
 
     id: str
@@ -132,7 +139,7 @@ class TopicReply(_Reply):
     category: str | None = None
 
 
-class PolicyRow(_Reply):
+class PolicyRow(Reply):
     """One line of the list of policies."""
 
     id: str
@@ -145,7 +152,7 @@ class PolicyRow(_Reply):
     rounds: int = Field(ge=0)
 
 
-class PoolEntry(_Reply):
+class PoolEntry(Reply):
     """A guideline that a side holds."""
 
     id: str
@@ -157,7 +164,7 @@ class PoolEntry(_Reply):
     round: int = Field(ge=0, description="in which it was added; 0 for the first")
 
 
-class PolicySide(_Reply):
+class PolicySide(Reply):
     """One culture's part in a policy."""
 
     culture: str
@@ -176,21 +183,21 @@ class PolicyReply(PolicyRow):
     )
 
 
-class PolicyList(_Reply):
+class PolicyList(Reply):
     """All policies of the run."""
 
     object: Literal["list"] = "list"
     data: list[PolicyRow]
 
 
-class MapPlace(_Reply):
+class MapPlace(Reply):
     """Place on the Inglehart-Welzel map."""
 
     x: float = Field(description="survival to self-expression; higher is more self-expressive")
     y: float = Field(description="traditional to secular-rational; higher is more secular")
 
 
-class CultureReply(_Reply):
+class CultureReply(Reply):
     """A culture that can be asked, or that can negotiate."""
 
     id: str
@@ -199,242 +206,14 @@ class CultureReply(_Reply):
     map: MapPlace | None
 
 
-class CultureList(_Reply):
+class CultureList(Reply):
     """All cultures."""
 
     object: Literal["list"] = "list"
     data: list[CultureReply]
 
 
-# --- Negotiations, as server-sent events: ``event: NAME`` and ``data: JSON``
-
-
-class NegotiateRequest(_Request):
-    """Start a negotiation and follow it."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "cultures": ["english-speaking", "confucian"],
-                    "topic": "Should voting be a duty?",
-                    "rounds": 2,
-                }
-            ]
-        },
-    )
-
-    cultures: list[CultureId] = Field(
-        min_length=2,
-        max_length=4,
-        description="ids of different cultures",
-        examples=[["english-speaking", "confucian"]],
-    )
-    topic: Annotated[str, Field(min_length=3, max_length=MOST_TOPIC, pattern=r"\S")] = Field(
-        description="the question", examples=["Should voting be a duty?"]
-    )
-    method: Literal["psro"] = "psro"
-    seed: int = Field(0, ge=0, lt=2**53, description="same seed, same negotiation")
-    rounds: int = Field(3, ge=1, le=20, description="most rounds")
-
-
-class FirstGuideline(_Reply):
-    """The guideline that a side begins with."""
-
-    id: str
-    content: str
-    reason: str
-    description: str
-
-
-class OpenedSide(_Reply):
-    """How a side begins."""
-
-    culture: str
-    statement: str
-    guideline: FirstGuideline
-
-
-class Started(_Reply):
-    """Event ``started``: the first; the id cancels the negotiation."""
-
-    negotiation_id: str
-    cultures: list[str]
-    topic: str
-
-
-class OpenedEvent(_Reply):
-    """Event ``opened``: all sides have stated their positions."""
-
-    sides: list[OpenedSide]
-
-
-class AddedGuideline(_Reply):
-    """A guideline that a side added in a round."""
-
-    id: str
-    content: str
-    reason: str
-    description: str
-    kind: str
-
-
-class RoundEvent(_Reply):
-    """Event ``round``: one round is over."""
-
-    round: int = Field(ge=1)
-    weights: list[list[float]] = Field(
-        description="a side each: weights over its pool at the start of the round, in the order in which guidelines were added"
-    )
-    nash_conv: float
-    gains: list[float | None] = Field(
-        description="a side each: what its best candidate gains; null if it had none"
-    )
-    added: list[AddedGuideline | None] = Field(description="a side each: what it added, or null")
-
-
-class FinishedEvent(_Reply):
-    """Event ``finished``: the last of a negotiation that came to its end."""
-
-    policy: PolicyReply
-
-
-class FailedEvent(_Reply):
-    """Event ``failed``: the last of a negotiation that did not; code ``cancelled`` if somebody cancelled it."""
-
-    error: ErrorBody
-
-
-NEGOTIATION_EVENTS: dict[str, type[BaseModel]] = {
-    "started": Started,
-    "opened": OpenedEvent,
-    "round": RoundEvent,
-    "finished": FinishedEvent,
-    "failed": FailedEvent,
-}
-"""Name to what its data is."""
-
-
-class Cancelled(_Reply):
-    """Answer to ``DELETE /v1/negotiate/{negotiation_id}``."""
-
-    negotiation_id: str
-    cancelled: bool = True
-
-
-# --- Values, translation, rewriting
-
-
-class ValuesRequest(_Request):
-    """Read values in texts."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={"examples": [{"texts": ["We honour our elders and keep their ways."]}]},
-    )
-
-    texts: list[Text] = Field(
-        min_length=1, max_length=MOST_TEXTS, examples=[["We honour our elders and keep their ways."]]
-    )
-
-
-class ReadValues(_Reply):
-    """What the detector reads in one text."""
-
-    values: Values
-    confidence: float = Field(ge=0, le=1)
-
-
-class ValuesReply(_Reply):
-    """One reading a text, in order."""
-
-    object: Literal["list"] = "list"
-    data: list[ReadValues]
-
-
-class TranslateRequest(_Request):
-    """What do words, a culture or a policy ask for? Give one of the three."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={"examples": [{"instruction": "more tradition, a little less power"}]},
-    )
-
-    instruction: Text | None = Field(None, examples=["more tradition, a little less power"])
-    culture: CultureId | None = None
-    policy: PolicyId | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> TranslateRequest:
-        _only_one(instruction=self.instruction, culture=self.culture, policy=self.policy)
-        return self
-
-
-class TranslateReply(_Reply):
-    """What was read."""
-
-    kind: Literal["shift", "place"] = Field(
-        description="shift: to be added to what a text has (words); place: where any text is to be moved (culture, policy)"
-    )
-    shift: Values = Field(description="ten numbers; from -2 to 2 for a shift, from -1 to 1 for a place")
-    explanation: list[str]
-
-
-class RewriteTextRequest(_Request):
-    """Move a text to other values. Give one of ``toward``, ``culture``, ``policy`` and ``target``."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "examples": [{"text": "Everyone should vote as they like.", "toward": "more tradition"}]
-        },
-    )
-
-    text: Text = Field(examples=["Everyone should vote as they like."])
-    toward: Text | None = Field(None, description="plain words", examples=["more tradition"])
-    culture: CultureId | None = None
-    policy: PolicyId | None = None
-    target: dict[str, Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]] | None = Field(
-        None, description="all ten values by name"
-    )
-    strength: float = Field(1.0, gt=0, le=1, description="share of the way to go")
-    seed: int = Field(0, ge=0, lt=2**31, description="same seed, same rewriting")
-
-    @model_validator(mode="after")
-    def _one(self) -> RewriteTextRequest:
-        _only_one(toward=self.toward, culture=self.culture, policy=self.policy, target=self.target)
-        if self.target is not None and set(self.target) != set(SCHWARTZ_VALUES):
-            raise ValueError(f"target needs exactly these names: {', '.join(SCHWARTZ_VALUES)}")
-        return self
-
-
-class RewriteTextReply(_Reply):
-    """The text that was written."""
-
-    text: str
-    values_before: Values
-    values_target: Values
-    values_after: Values
-    consistency: ConsistencyReading
-    faults: list[str] = Field(
-        description="what is wrong with it, e.g. that it is a copy; empty if nothing is"
-    )
-
-
-def _only_one(**given: object) -> None:
-    named = [name for name, value in given.items() if value is not None]
-    if len(named) != 1:
-        raise ValueError(
-            f"give exactly one of {', '.join(given)}; {' and '.join(named) + ' are' if named else 'none is'} given"
-        )
-
-
-class Health(_Reply):
+class Health(Reply):
     """``/healthz`` and ``/readyz``."""
 
     status: Literal["ok", "starting", "draining"]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from agents.models.protocol import Generation, GenerationRequest
-from cluster.serving.schema import NegotiateRequest, Values
+from cluster.serving.negotiation_schema import NegotiateRequest
+from cluster.serving.schema import Values
 from rewriter.injection import Failure
 from rewriter.targets import PolicyText, Wanted
 from rewriter.vocabulary import Rewriting, Shift, ValueReading

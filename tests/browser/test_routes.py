@@ -12,7 +12,13 @@ from cluster.serving.config import ServeConfig
 from cluster.serving.core import Core
 from cluster.serving.http import make_app
 from cluster.serving.keys import Doorkeeper, load_keys, make_key
-from cluster.serving.schema import FinishedEvent, NegotiateRequest, OpenedEvent, OpenedSide, Started
+from cluster.serving.negotiation_schema import (
+    FinishedEvent,
+    NegotiateRequest,
+    OpenedEvent,
+    OpenedSide,
+    Started,
+)
 from cluster.serving.services import Event, data_of
 from tests.browser.conftest import Visiting, playwright
 from tests.policy_server import PolicyServer, listening, policy, round_event

@@ -12,7 +12,8 @@ import numpy as np
 
 from agents.models.protocol import Generation, GenerationRequest
 from agents.values import SCHWARTZ_VALUES
-from cluster.serving.schema import NegotiateRequest, Values
+from cluster.serving.negotiation_schema import NegotiateRequest
+from cluster.serving.schema import Values
 from cluster.serving.services import Embedded, Event, RewriteJob
 from rewriter.injection import Failure
 from rewriter.targets import PolicyText

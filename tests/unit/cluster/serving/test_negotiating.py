@@ -12,7 +12,8 @@ from agents.values import SCHWARTZ_VALUES
 from cluster.serving.config import LimitsConfig, ServeConfig
 from cluster.serving.errors import ApiError
 from cluster.serving.negotiating import Negotiations
-from cluster.serving.schema import NEGOTIATION_EVENTS, NegotiateRequest, Values
+from cluster.serving.negotiation_schema import NEGOTIATION_EVENTS, NegotiateRequest
+from cluster.serving.schema import Values
 from cluster.serving.services import Embedded, Event
 from negotiation.errors import ModelServerError
 from rewriter.targets import PolicyText
