@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -318,6 +319,7 @@ class PromptSet(BaseModel):
         )
 
 
+@lru_cache(maxsize=1024)
 def _signed(number: float) -> str:
     """A number to a tenth with its sign; what rounds to nothing has no sign of its own.
 

@@ -5,12 +5,9 @@ What is put in is never read as a template again: a topic with braces is only a 
 
 from __future__ import annotations
 
-import re
 import string
 from collections.abc import Mapping
 from functools import lru_cache
-
-_LINE_BREAKS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
 
 
 def fill_template(template: str, values: Mapping[str, str]) -> str:
@@ -39,7 +36,7 @@ def one_line(text: str) -> str:
     >>> one_line(" first\n  second ")
     'first second'
     """
-    return _LINE_BREAKS.sub(" ", text.strip())
+    return " ".join(filter(None, map(str.strip, text.splitlines())))
 
 
 @lru_cache(maxsize=256)

@@ -202,13 +202,13 @@ class RunFolder:
         """Whether the record of a negotiation by a method is there; records appear whole or not at all."""
         return self._storage.has(records_folder(method), f"{safe_name(negotiation_id)}.parquet")
 
-    def write_record(self, record: NegotiationRecord) -> None:
-        """Write ``negotiations/<id>.parquet``."""
+    def write_record(self, record: NegotiationRecord, digest: str | None = None) -> None:
+        """Write ``negotiations/<id>.parquet``; ``digest`` is the record's, where it is known already."""
         from negotiation.storage import write_records
 
         place = self.record_place(record.negotiation_id)
         try:
-            write_records(place, [record])
+            write_records(place, [record], None if digest is None else [digest])
         except OSError as error:
             raise cannot_write(place, error) from error
 
@@ -218,13 +218,13 @@ class RunFolder:
 
         return read_records(self.record_place(negotiation_id))[0]
 
-    def write_dialogue(self, record: DialogueRecord) -> None:
-        """Write ``<method>/<id>.parquet``."""
+    def write_dialogue(self, record: DialogueRecord, digest: str | None = None) -> None:
+        """Write ``<method>/<id>.parquet``; ``digest`` is the record's, where it is known already."""
         from negotiation.dialogue_storage import write_dialogues
 
         place = self.record_place(record.negotiation_id, record.method)
         try:
-            write_dialogues(place, [record])
+            write_dialogues(place, [record], None if digest is None else [digest])
         except OSError as error:
             raise cannot_write(place, error) from error
 

@@ -49,6 +49,7 @@ def candidate_values(
     embedding: NDArray[np.float64],
     weights: Sequence[NDArray[np.float64]],
     utility: Utility,
+    best_now: float | None = None,
 ) -> tuple[float, float, dict[str, float]]:
     """What a candidate is worth to a player against the others' weights.
 
@@ -59,18 +60,32 @@ def candidate_values(
         embedding: (D,) of the candidate, of unit length.
         weights: (N,) arrays (K_i,); the player's own are not used.
         utility: values guidelines.
+        best_now: what ``best_held`` gives, where it is known already.
 
     Returns:
         Expected utility of the candidate once it is in the pool; its gain over the best guideline that the
         pool has without it; the utility's terms for it by name, unweighted.
     """
-    others = [j for j in range(len(pools)) if j != player]
-    against = [pools[j] for j in others], [weights[j] for j in others]
     grown = pools[player].with_guideline(candidate, embedding)
-    value = float(utility.values(grown, *against)[-1])
-    best_now = float(utility.values(pools[player], *against).max())
-    parts = {name: float(values[-1]) for name, values in utility.parts(grown, *against).items()}
-    return value, value - best_now, parts
+    parts = utility.parts(grown, *_against(pools, player, weights))
+    value = float(utility.weighed(parts)[-1])
+    if best_now is None:
+        best_now = best_held(pools, player, weights, utility)
+    return value, value - best_now, {name: float(values[-1]) for name, values in parts.items()}
+
+
+def best_held(
+    pools: Sequence[Pool], player: int, weights: Sequence[NDArray[np.float64]], utility: Utility
+) -> float:
+    """Expected utility of the best guideline that a player holds, against the others' weights."""
+    return float(utility.values(pools[player], *_against(pools, player, weights)).max())
+
+
+def _against(
+    pools: Sequence[Pool], player: int, weights: Sequence[NDArray[np.float64]]
+) -> tuple[list[Pool], list[NDArray[np.float64]]]:
+    others = [j for j in range(len(pools)) if j != player]
+    return [pools[j] for j in others], [weights[j] for j in others]
 
 
 def valued_move(
@@ -95,8 +110,9 @@ def valued_move(
         utility: values guidelines.
         epsilon: least gain that is taken, in utility units.
     """
+    best_now = best_held(pools, player, faced.weights, utility) if candidates else 0.0
     valued = [
-        candidate_values(pools, player, candidate, embedding, faced.weights, utility)
+        candidate_values(pools, player, candidate, embedding, faced.weights, utility, best_now)
         for candidate, embedding in zip(candidates, embeddings, strict=True)
     ]
     gains = [gain for _, gain, _ in valued]

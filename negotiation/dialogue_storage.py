@@ -64,9 +64,14 @@ LAYOUT = Layout(
 )
 
 
-def write_dialogues(path: str | Path, records: Sequence[DialogueRecord]) -> None:
-    """Write records to one Parquet file, whole or not at all; a file already there is replaced."""
-    LAYOUT.write(path, records)
+def write_dialogues(
+    path: str | Path, records: Sequence[DialogueRecord], digests: Sequence[str] | None = None
+) -> None:
+    """Write records to one Parquet file, whole or not at all; a file already there is replaced.
+
+    ``digests`` are those of the records, where they are known already.
+    """
+    LAYOUT.write(path, records, digests)
 
 
 def read_dialogues(path: str | Path) -> list[DialogueRecord]:

@@ -12,6 +12,9 @@ from negotiation.errors import EmbeddingError, GameError
 KINDS = ("initial", "adversarial", "complementary", "innovative")
 """How a guideline came to be: a player's first one, or one of the three kinds of candidate (NCN section 3.3)."""
 
+UNIT_WITHIN = 1.1e-5
+"""By how much the length of an embedding may differ from 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Guideline:
@@ -82,7 +85,7 @@ class Pool:
             bad = [ids[k] for k in np.flatnonzero(~np.isfinite(vectors).all(axis=1))]
             raise EmbeddingError(f"player {self.player}: the embedding of {', '.join(bad)} is not finite")
         norms = np.linalg.norm(vectors, axis=1)
-        if not np.allclose(norms, 1.0, atol=1e-6):
+        if float(np.abs(norms - 1.0).max()) > UNIT_WITHIN:
             raise EmbeddingError(
                 f"player {self.player}: embeddings must have unit length; found lengths {norms}"
             )

@@ -16,6 +16,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, cast, get_args, get
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pyarrow.fs import FileSystem
 
 from negotiation.errors import ConcordatError, RecordError
@@ -109,16 +110,29 @@ class Layout(Generic[R]):
             )
         return record
 
-    def write(self, path: str | Path, records: Sequence[R]) -> None:
+    def write(self, path: str | Path, records: Sequence[R], digests: Sequence[str] | None = None) -> None:
         """Write records to one Parquet file, whole or not at all; a file already there is replaced.
 
         Args:
             path: local, or a URI of any pyarrow filesystem such as ``s3://bucket/run/negotiations/a.parquet``.
             records: the rows, in order.
+            digests: of the records, in the same order, where they are known already.
         """
-        table = pa.Table.from_pylist([self.to_row(record) for record in records], schema=self.schema)
+        known = [record.digest() for record in records] if digests is None else digests
+        rows = [
+            {**plain(record, _vectors), "digest": digest}
+            for record, digest in zip(records, known, strict=True)
+        ]
+        table = pa.Table.from_pylist(rows, schema=self.schema)
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd", use_dictionary=False, write_page_checksum=True)
+        pq.write_table(
+            table,
+            sink,
+            compression="zstd",
+            use_dictionary=False,
+            write_statistics=False,  # of one row they help no reader, and are a tenth of the file
+            write_page_checksum=True,
+        )
         data = sink.getvalue()
         if "://" not in str(path):
             _write_local(Path(path), data)
@@ -175,6 +189,11 @@ class Layout(Generic[R]):
             f"{what} has {self.noun} schema version {version}; this Concordat reads {self.version}."
             " Read it with the Concordat that wrote it, or start a new run"
         )
+
+
+def _vectors(array: NDArray[Any]) -> Any:
+    """An array as Arrow takes it fastest: as it is, or as a list of its rows."""
+    return array if array.ndim == 1 else list(array)
 
 
 def _opened(path: str | Path) -> pq.ParquetFile:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -44,16 +45,24 @@ def plain(value: Any, array: Callable[[NDArray[Any]], Any], compared_only: bool 
         array: turns an array into something plain.
         compared_only: leave out fields declared with ``compare=False``.
     """
-    if is_dataclass(value) and not isinstance(value, type):
-        kept = [f.name for f in fields(value) if f.compare or not compared_only]
-        return {name: plain(getattr(value, name), array, compared_only) for name in kept}
+    if isinstance(value, (str, int, float)):  # first, since most are
+        return value
     if isinstance(value, np.ndarray):
         return array(value)
+    if is_dataclass(value):
+        kept = _names(type(value), compared_only)
+        return {name: plain(getattr(value, name), array, compared_only) for name in kept}
     if isinstance(value, Mapping):
         return [(key, plain(value[key], array, compared_only)) for key in sorted(value)]
     if isinstance(value, (tuple, list)):
         return [plain(item, array, compared_only) for item in value]
     return value
+
+
+@cache
+def _names(kind: type, compared_only: bool) -> tuple[str, ...]:
+    """Names of a dataclass's fields; asking for them anew at every value takes a third of the time."""
+    return tuple(field.name for field in fields(kind) if field.compare or not compared_only)
 
 
 def content_digest(value: Any) -> str:

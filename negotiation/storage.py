@@ -101,14 +101,17 @@ def from_row(row: Mapping[str, Any]) -> NegotiationRecord:
     return LAYOUT.from_row(row)
 
 
-def write_records(path: str | Path, records: Sequence[NegotiationRecord]) -> None:
+def write_records(
+    path: str | Path, records: Sequence[NegotiationRecord], digests: Sequence[str] | None = None
+) -> None:
     """Write records to one Parquet file, whole or not at all; a file already there is replaced.
 
     Args:
         path: local, or a URI of any pyarrow filesystem such as ``s3://bucket/run/negotiations/a.parquet``.
         records: the rows, in order.
+        digests: of the records, in the same order, where they are known already.
     """
-    LAYOUT.write(path, records)
+    LAYOUT.write(path, records, digests)
 
 
 def read_records(path: str | Path) -> list[NegotiationRecord]:

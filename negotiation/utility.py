@@ -10,7 +10,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
@@ -169,8 +169,11 @@ class Utility:
             others: the opponents' pools; pair terms are averaged over them.
             weights: for each opponent its (K_j,) mixture, in the order of ``others``.
         """
-        parts = self.parts(pool, others, weights)
-        total = np.zeros(len(pool))
+        return self.weighed(self.parts(pool, others, weights))
+
+    def weighed(self, parts: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """The weighted sum of what ``parts`` gave, (K,)."""
+        total = np.zeros(len(next(iter(parts.values()))))
         for term in self.terms:
             total += term.weight * parts[term.name]
         return total

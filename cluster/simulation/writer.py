@@ -85,8 +85,8 @@ class Writer:
         record = finished.record
         digest = record.digest()
         if isinstance(record, DialogueRecord):
-            self._folder.write_dialogue(record)
+            self._folder.write_dialogue(record, digest)
             return DialogueRow.of(record, digest)
         self._folder.write_policy(finished.planned.id, consensus_policy(record, digest))
-        self._folder.write_record(record)  # last: a negotiation is finished once its record is there
+        self._folder.write_record(record, digest)  # last: a negotiation is finished once its record is there
         return Row.of(record, digest)
