@@ -2,26 +2,30 @@
 
 ``NAME.json`` has the stakes, the offers' words, and the information states in the order of the numbers; ``NAME.safetensors`` each
 player's pool, the mixture over it, and the mixture as one strategy, which is what acts. A learned policy is read out at every
-information state before it comes here, so that nothing of its network is needed.
+information state before it comes here, so that nothing of its network is needed. The JSON names the SHA-256 of the numbers, so
+that who reads while both are replaced never takes one of each.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cluster.runfolder import write_atomically
 from negotiation.bargaining.game import ANSWERS, BargainingState, load
-from negotiation.bargaining.psro import Solved
 from negotiation.bargaining.stakes import Stakes
-from negotiation.bargaining.tree import GameTree
 from negotiation.errors import GameError, RecordError
+
+if TYPE_CHECKING:
+    from negotiation.bargaining.psro import Solved
+    from negotiation.bargaining.tree import GameTree
 
 VERSION = 1
 
@@ -139,6 +143,7 @@ class BargainingPolicy:
 
         Raises:
             GameError: if a move is none of the game, or the talks are over.
+            RecordError: if the files have nothing for this state.
         """
         opening = self.state([0] * self.stakes.players, said)
         if opening.is_terminal():
@@ -147,13 +152,31 @@ class BargainingPolicy:
         types = [0] * self.stakes.players
         types[player] = kind
         state = self.state(types, said)
-        place = self.names[player].index(state.information_state_string(player))
+        seen = state.information_state_string(player)
+        if seen not in self.names[player]:
+            raise RecordError(f"the policy of {self.id} knows no state {seen!r}; bargain again")
+        place = self.names[player].index(seen)
         start = sum(len(actions) for actions in self.actions[player][:place])
         actions = self.actions[player][place]
         chances = self.mixtures[player][start : start + len(actions)]
         return [
             Choice(action, self.word(action), float(p)) for action, p in zip(actions, chances, strict=True)
         ]
+
+    def draw(self, kind: int, said: Sequence[int], rng: np.random.Generator) -> tuple[list[Choice], Choice]:
+        """What the player whose turn it is may do, and one of these actions, as likely as the policy has it.
+
+        Args:
+            kind: its type.
+            said: actions in public so far.
+            rng: draws.
+
+        Raises:
+            GameError, RecordError: as ``act``.
+        """
+        choices = self.act(kind, said)
+        chances = np.array([choice.probability for choice in choices])
+        return choices, choices[int(rng.choice(len(choices), p=chances / chances.sum()))]
 
     def word(self, action: int) -> str:
         """An action in words."""
@@ -189,7 +212,9 @@ class BargainingPolicy:
             ],
             "nash_conv": self.nash_conv,
         }
-        write_atomically(folder / f"{name}.safetensors", save(arrays))
+        numbers = save(arrays)
+        tree["numbers"] = hashlib.sha256(numbers).hexdigest()
+        write_atomically(folder / f"{name}.safetensors", numbers)
         text = json.dumps(tree, ensure_ascii=False, allow_nan=False) + "\n"
         write_atomically(folder / f"{name}.json", text.encode())
 
@@ -201,18 +226,38 @@ def load_policy(path: Path) -> BargainingPolicy:
         path: the JSON file; its numbers lie beside it.
 
     Raises:
-        RecordError: if a file is missing, damaged, or of another version.
+        RecordError: if a file is missing, damaged, or of another version, or the two are not of one policy.
+    """
+    try:
+        text, numbers = path.read_bytes(), path.with_suffix(".safetensors").read_bytes()
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read as a policy ({error!r}); bargain again") from error
+    return policy_of(text, numbers, str(path))
+
+
+def policy_of(text: bytes, numbers: bytes, name: str) -> BargainingPolicy:
+    """The policy of two files' contents.
+
+    Args:
+        text: of the JSON file.
+        numbers: of the safetensors file.
+        name: of the file, for errors.
+
+    Raises:
+        RecordError: as ``load_policy``.
     """
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    from safetensors.numpy import load as load_arrays
 
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = json.loads(text)
         if tree["version"] != VERSION:
             raise RecordError(
-                f"{path} has version {tree['version']}; this Concordat reads {VERSION}; bargain again"
+                f"{name} has version {tree['version']}; this Concordat reads {VERSION}; bargain again"
             )
-        arrays = load_file(path.with_suffix(".safetensors"))
+        if tree.get("numbers") not in (None, hashlib.sha256(numbers).hexdigest()):
+            raise RecordError(f"{name} and the numbers beside it are not of one policy; bargain again")
+        arrays = load_arrays(numbers)
         players = range(len(tree["players"]))
         policy = BargainingPolicy(
             id=tree["id"],
@@ -227,15 +272,23 @@ def load_policy(path: Path) -> BargainingPolicy:
             mixtures=tuple(arrays[f"mixture.{i}"] for i in players),
             nash_conv=float(tree["nash_conv"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        _check(policy, name)
+    except (ValueError, KeyError, TypeError, SafetensorError) as error:
         if isinstance(error, RecordError):
             raise
-        raise RecordError(f"{path} cannot be read as a policy ({error!r}); bargain again") from error
-    _check(policy, path)
+        raise RecordError(f"{name} cannot be read as a policy ({error!r}); bargain again") from error
     return policy
 
 
-def _check(policy: BargainingPolicy, path: Path) -> None:
+def _check(policy: BargainingPolicy, path: str) -> None:
+    stakes = policy.stakes
+    if len(policy.players) != stakes.players or len(policy.offers) != stakes.offers:
+        raise RecordError(
+            f"{path}: {len(policy.players)} players and {len(policy.offers)} offers do not fit stakes of {stakes.players} and"
+            f" {stakes.offers}; bargain again"
+        )
+    if any(not 0 <= int(offer["player"]) < stakes.players for offer in policy.offers):
+        raise RecordError(f"{path}: an offer is of none of the players; bargain again")
     for player, (actions, pool, weights, mixture) in enumerate(
         zip(policy.actions, policy.pools, policy.weights, policy.mixtures, strict=True)
     ):

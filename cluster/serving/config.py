@@ -31,6 +31,11 @@ class LimitsConfig(BaseModel):
         64, ge=1, description="requests that a replica of the API works on at once; above it 503"
     )
     negotiations: int = Field(4, ge=0, description="negotiations at once; above it 503; 0 for none")
+    plays: int = Field(
+        1_000,
+        ge=1,
+        description="bargaining plays that are kept; of more, the one longest without a move goes",
+    )
     timeout_s: float = Field(120.0, gt=0, description="longest time until an answer begins; after it 504")
     negotiation_timeout_s: float = Field(3_600.0, gt=0, description="longest time of a negotiation")
     retry_after_s: int = Field(2, ge=1, description="what clients are told to wait when there is no room")

@@ -7,7 +7,6 @@ import contextvars
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,65 +18,28 @@ from agents.grounding import Grounding
 from agents.models.config import AnyModelConfig, BundledConfig
 from agents.models.protocol import Generation, GenerationRequest, Message
 from agents.prompts import PromptSet
-from agents.values import SCHWARTZ_VALUES
+from cluster.serving.answers import Answer, Sampling, cut, named, note_of, vector
+from cluster.serving.bargaining import BargainingStore, HeldBargaining, no_bargaining
 from cluster.serving.config import ServeConfig
-from cluster.serving.dialogues import Dialogues, Drawn, draw, question
+from cluster.serving.dialogues import Dialogues, draw, question
 from cluster.serving.errors import ApiError, unknown_model, unknown_policy
 from cluster.serving.openai_schema import ModelCard
-from cluster.serving.policies import Held, Policy, PolicyStore, Snapshot
+from cluster.serving.policies import Held, PolicyStore, Snapshot
 from cluster.serving.schema import (
     ConsistencyReading,
     CultureReply,
-    DrawnGuideline,
     MapPlace,
     ModelNote,
-    PolicyAnswer,
+    PolicyRow,
     Values,
 )
 from cluster.serving.services import RewriteJob, Services
 from negotiation.errors import CultureError
 from rewriter.injection import Failure
 from rewriter.targets import Absolute
-from rewriter.vocabulary import ValueVector
 
 BASE, EMBEDDER, CULTURE, CONSENSUS = "base", "embedder", "culture/", "consensus/"
 """Ids of models, or what they begin with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How a reply is sampled.
-
-    Attributes:
-        tokens: most new ones.
-        temperature: 0 is greedy.
-        top_p: nucleus.
-        seed: at least 0.
-        stops: texts before which the reply ends.
-    """
-
-    tokens: int
-    temperature: float
-    top_p: float
-    seed: int
-    stops: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A model's answer.
-
-    Attributes:
-        text: what is said.
-        reply: of the base model, for its tokens.
-        finish: why it ended.
-        note: how a policy came to it.
-    """
-
-    text: str
-    reply: Generation
-    finish: Any
-    note: PolicyAnswer | None = None
 
 
 class Core:
@@ -100,6 +62,7 @@ class Core:
     def __init__(self, config: ServeConfig, services: Services) -> None:
         self.config, self.services = config, services
         self.store = PolicyStore(config.run, config.policies, config.grace_s)
+        self.bargaining = BargainingStore(config.run, config.policies, config.grace_s)
         self.draining = False
         self.busy = 0
         self.following = 0
@@ -121,7 +84,8 @@ class Core:
         return self.store.snapshot
 
     def refresh(self) -> bool:
-        """Look at the run folder again."""
+        """Look at the run folder again; whether what is served changed."""
+        bargained = self.bargaining.refresh()
         changed = self.store.refresh()
         if changed:
             kept = {held.digest for held in self.snapshot.held.values()}
@@ -130,7 +94,7 @@ class Core:
             topics = {held.row.topic.text for held in self.snapshot.held.values()}
             for text in [text for text in self._topics if text not in topics]:
                 del self._topics[text]
-        return changed
+        return changed or bargained
 
     # --- What there is
 
@@ -168,6 +132,22 @@ class Core:
         found = self.snapshot.held.get(name)
         if found is None:
             raise unknown_policy(name, param)
+        return found
+
+    def rows(self) -> list[PolicyRow]:
+        """The policies' lines, in the order of their ids."""
+        bargained = self.bargaining.held
+        return [
+            held.row.model_copy(update={"bargaining": True}) if name in bargained else held.row
+            for name, held in self.snapshot.held.items()
+        ]
+
+    def bargained(self, name: str) -> HeldBargaining:
+        """A policy's bargaining policy by its id; ``ApiError`` if there is none."""
+        self.held(name, None)
+        found = self.bargaining.held.get(name)
+        if found is None:
+            raise no_bargaining(name)
         return found
 
     def cultures(self) -> list[CultureReply]:
@@ -258,14 +238,14 @@ class Core:
         base, finish = cut(reply, sampling.stops)
         base = base.strip()
         if not base:
-            note = _note(policy, drawn, base, None, target, "the base model wrote nothing")
+            note = note_of(policy, drawn, base, None, target, "the base model wrote nothing")
             return Answer(base, reply, finish, note)
         outcome = await self.services.rewrite(RewriteJob(base, Absolute(vector(target))))
         if isinstance(outcome, Failure):
             fault = "the rewriter wrote nothing usable"
-            note = _note(policy, drawn, base, outcome.request.before, target, fault)
+            note = note_of(policy, drawn, base, outcome.request.before, target, fault)
             return Answer(base, reply, finish, note)
-        note = _note(policy, drawn, base, outcome.request.before, target).model_copy(
+        note = note_of(policy, drawn, base, outcome.request.before, target).model_copy(
             update={
                 "values_after": named(outcome.after),
                 "consistency": ConsistencyReading(
@@ -327,48 +307,6 @@ def adapters_of(model: AnyModelConfig) -> dict[str, str]:
         names = bundled_adapters() if model.adapters is None else model.adapters
         return {name: str(bundled_adapter_path(name)) for name in names}
     return dict(model.adapters)
-
-
-def cut(reply: Generation, stops: Sequence[str]) -> tuple[str, Any]:
-    """A reply's text before the first of some texts, and why it ended.
-
-    >>> cut(Generation("One. Two.", 3, 4, "length", 0.1), ["Two"])
-    ('One. ', 'stop')
-    """
-    places = [place for place in (reply.text.find(stop) for stop in stops) if place >= 0]
-    return (reply.text[: min(places)], "stop") if places else (reply.text, reply.finish)
-
-
-def named(values: ValueVector | Sequence[float]) -> Values:
-    """A value vector by names."""
-    return dict(zip(SCHWARTZ_VALUES, (float(value) for value in values), strict=True))
-
-
-def vector(values: Values) -> ValueVector:
-    """Named values as a vector."""
-    return tuple(values[name] for name in SCHWARTZ_VALUES)
-
-
-def _note(
-    policy: Policy,
-    drawn: Drawn,
-    base: str,
-    before: ValueVector | None,
-    target: Values,
-    fault: str | None = None,
-) -> PolicyAnswer:
-    return PolicyAnswer(
-        policy=policy.negotiation_id,
-        guideline=DrawnGuideline(
-            culture=drawn.culture, id=drawn.id, content=drawn.content, weight=drawn.weight
-        ),
-        base=base,
-        values_before=None if before is None else named(before),
-        values_target=target,
-        values_after=None,
-        consistency=None,
-        fault=fault,
-    )
 
 
 def _culture(name: str) -> Culture:

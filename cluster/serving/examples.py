@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from cluster.serving.bargaining_schema import (
+    ActionChance,
+    ActReply,
+    BargainingReply,
+    ChoiceReply,
+    OfferReply,
+    OwnWorth,
+    PlayReply,
+    Said,
+    Seat,
+)
 from cluster.serving.negotiation_schema import Cancelled, Started
 from cluster.serving.openai_schema import (
     EXAMPLE_MODEL,
@@ -86,6 +97,47 @@ _SIDE = PolicySide(
     ],
 )
 
+_OFFERS = [
+    OfferReply(
+        action=place,
+        id=f"p{place}-r0-initial",
+        side=side,
+        content=content,
+        reason="It binds the community.",
+        description="It is written in law.",
+    )
+    for place, (side, content) in enumerate(
+        (("english-speaking", "Voting stays free"), ("confucian", "Vote together"))
+    )
+]
+_CHANCES = [
+    ActionChance(action=0, says="Voting stays free", probability=0.75),
+    ActionChance(action=1, says="Vote together", probability=0.25),
+]
+_PLAY = PlayReply(
+    id="play-4fJxW2",
+    policy=_POLICY,
+    topic=EXAMPLE_QUESTION,
+    offers=_OFFERS,
+    sides=["english-speaking", "confucian"],
+    side="confucian",
+    kind=0,
+    worth=[0.2, 1.0],
+    walk_away=0.3,
+    turns=3,
+    discount=0.95,
+    turn=1,
+    said=[Said(side="english-speaking", turn=1, action=0, says="Voting stays free")],
+    pending=0,
+    next="confucian",
+    choices=[
+        ChoiceReply(action=2 + place, says=says)
+        for place, says in enumerate(("accept", "reject", "walk away"))
+    ],
+    finished=False,
+    outcome=None,
+)
+
 EXAMPLES: dict[str, dict[str, Any]] = {
     name: reply.model_dump(mode="json")
     for name, reply in {
@@ -113,6 +165,32 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         ),
         "GET /v1/policies": PolicyList(data=[PolicyRow(**_ROW)]),
         "GET /v1/policies/{policy}": PolicyReply(**_ROW, sides=[_SIDE], values=EXAMPLE_VALUES),
+        "GET /v1/policies/{policy}/bargaining": BargainingReply(
+            policy=_POLICY,
+            topic=_TOPIC,
+            offers=_OFFERS,
+            sides=[Seat(side="english-speaking", prior=[1.0]), Seat(side="confucian", prior=[0.5, 0.5])],
+            answers=["accept", "reject", "walk away"],
+            turns=3,
+            discount=0.95,
+            nash_conv=0.0,
+            own=OwnWorth(side="confucian", worth=[[0.2, 1.0], [0.0, 1.0]], walk_away=[0.3, 0.25]),
+        ),
+        "POST /v1/policies/{policy}/act": ActReply(
+            policy=_POLICY,
+            side="english-speaking",
+            kind=0,
+            turn=1,
+            choices=_CHANCES,
+            drawn=_CHANCES[0],
+            next="confucian",
+            finished=False,
+            agreement=None,
+            payoff=None,
+        ),
+        "POST /v1/policies/{policy}/bargain": _PLAY,
+        "GET /v1/bargain/{play}": _PLAY,
+        "POST /v1/bargain/{play}": _PLAY,
         "GET /v1/cultures": CultureList(
             data=[
                 CultureReply(

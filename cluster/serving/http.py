@@ -15,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from cluster import __version__
+from cluster.serving.bargaining_routes import bargaining_routes
 from cluster.serving.config import ServeConfig
 from cluster.serving.core import Core
 from cluster.serving.errors import install_handlers
@@ -63,7 +64,7 @@ def make_app(
         redirect_slashes=False,
     )
     app.state.get_core = get_core
-    for routes in (openai_routes, native_routes, negotiation_routes, health_routes):
+    for routes in (openai_routes, native_routes, bargaining_routes, negotiation_routes, health_routes):
         app.include_router(routes())
     if config.page:
         _add_page(app)

@@ -12,7 +12,8 @@ from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from agents.cultures import get_culture
-from cluster.serving.core import Core, named, vector
+from cluster.serving.answers import named, vector
+from cluster.serving.core import Core
 from cluster.serving.errors import ApiError, as_api_error, retriable
 from cluster.serving.negotiation_schema import Cancelled, FailedEvent, NegotiateRequest
 from cluster.serving.openai_routes import EVENTS, Asked, in_time
@@ -48,13 +49,14 @@ def native_routes() -> APIRouter:
     @router.get("/v1/policies")
     async def list_policies(core: Asked) -> PolicyList:
         """The policies of the run, in the order of their ids."""
-        return PolicyList(data=[held.row for held in core.snapshot.held.values()])
+        return PolicyList(data=core.rows())
 
     @router.get("/v1/policies/{policy}")
     async def get_policy(policy: Named, core: Asked) -> PolicyReply:
         """A policy with its pools, weights and statements, and the values that the detector reads in it."""
         held = core.held(policy, None)
-        return held.policy().reply(await in_time(core, core.values(held)))
+        values = await in_time(core, core.values(held))
+        return held.policy().reply(values, policy in core.bargaining.held)
 
     @router.get("/v1/cultures")
     async def list_cultures(core: Asked) -> CultureList:

@@ -16,7 +16,8 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel
 
 from agents.models.protocol import Message
-from cluster.serving.core import EMBEDDER, Answer, Core
+from cluster.serving.answers import Answer
+from cluster.serving.core import EMBEDDER, Core
 from cluster.serving.errors import ApiError, unknown_model
 from cluster.serving.openai_schema import (
     AnswerMessage,

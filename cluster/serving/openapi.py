@@ -14,6 +14,7 @@ _ERRORS = {
     "400": "The request is wrong; the message names the field.",
     "401": "No API key that this server knows.",
     "404": "There is nothing of this name.",
+    "409": "Other moves were made meanwhile than the request knows of.",
     "413": "The body is too large.",
     "421": "This server does not answer to that name.",
     "422": "The model wrote nothing usable for this.",

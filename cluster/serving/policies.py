@@ -9,11 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import re
-import time
 import zlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agents.faults import faults_of
 from cluster.serving.schema import PolicyReply, PolicyRow, PolicySide, PoolEntry, TopicReply, Values
+from cluster.serving.watching import FolderWatch, checked_id
 from negotiation.errors import RunError
 from rewriter.targets import PolicyText
 
@@ -30,8 +29,6 @@ logger = logging.getLogger(__name__)
 
 MOST_BYTES = 20_000_000
 """Of one policy file; a larger one is not read."""
-
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 class _Entry(BaseModel):
@@ -92,7 +89,7 @@ class Policy(BaseModel):
         """A line of the list."""
         return PolicyRow(**self._told())
 
-    def reply(self, values: Values | None) -> PolicyReply:
+    def reply(self, values: Values | None, bargaining: bool = False) -> PolicyReply:
         """Everything that is served of it."""
         sides = [
             PolicySide(
@@ -104,7 +101,7 @@ class Policy(BaseModel):
             )
             for side in self.players
         ]
-        return PolicyReply(**self._told(), sides=sides, values=values)
+        return PolicyReply(**self._told(), sides=sides, values=values, bargaining=bargaining)
 
     def text(self) -> PolicyText:
         """What is read of it for its values."""
@@ -129,13 +126,16 @@ class Held:
         row: its line of the list.
         digest: of its file.
         packed: the file, compressed.
-        gone_since: when its file was first missed, monotonic seconds; None while it is there.
     """
 
     row: PolicyRow
     digest: str
     packed: bytes
-    gone_since: float | None = None
+
+    @property
+    def id(self) -> str:
+        """Of the negotiation."""
+        return self.row.id
 
     def policy(self) -> Policy:
         """The whole of it."""
@@ -183,9 +183,6 @@ class Snapshot:
         return ()
 
 
-_Mark = tuple[int, int, int]
-
-
 class PolicyStore:
     """Watches the policies of a run.
 
@@ -199,90 +196,41 @@ class PolicyStore:
     """
 
     def __init__(self, run: Path, chosen: Collection[str] | None = None, grace_s: float = 10.0) -> None:
-        self._folder = run / "policies"
-        self._chosen = None if chosen is None else frozenset(chosen)
-        self._grace_s = grace_s
-        self._marks: dict[str, _Mark] = {}
-        self._ids: dict[str, str] = {}  # file name to the id that was last read in it
+        folder = run / "policies"
+        self._watch = FolderWatch(folder, _read, chosen=chosen, grace_s=grace_s)
         self.snapshot = Snapshot.of({})
-        if not self._folder.is_dir():
+        if not folder.is_dir():
             raise RunError(
                 f"{run}: no folder 'policies' in it; give a run that 'concordat negotiate' has finished"
             )
         self.refresh()
-        known = self.snapshot.held
-        missing = sorted(self._chosen - set(known)) if self._chosen is not None else []
+        missing = sorted(set(chosen or ()) - set(self.snapshot.held))
         if missing:
-            raise RunError(f"{run}: no policy {', '.join(missing)}; look into {self._folder}")
+            raise RunError(f"{run}: no policy {', '.join(missing)}; look into {folder}")
 
     def refresh(self, now: float | None = None) -> bool:
         """Look for files that are new, changed or gone; whether the snapshot changed.
 
         A file that cannot be read (say, while it is being written) leaves what it held before.
         """
-        now = time.monotonic() if now is None else now
-        found = self._scan()
-        held = dict(self.snapshot.held)
-        seen = set()
-        for name, mark in found.items():
-            if self._marks.get(name) != mark:
-                self._take(name, mark, held)
-            if name in self._ids:
-                seen.add(self._ids[name])
-        for name in [name for name in self._marks if name not in found]:
-            del self._marks[name]
-        for key, one in list(held.items()):
-            if key in seen:
-                held[key] = one if one.gone_since is None else replace(one, gone_since=None)
-            elif one.gone_since is None:
-                held[key] = replace(one, gone_since=now)
-            elif now - one.gone_since >= self._grace_s:
-                del held[key]
-        if held == dict(self.snapshot.held):
+        if not self._watch.refresh(now):
             return False
-        self.snapshot = Snapshot.of(held)
+        self.snapshot = Snapshot.of(self._watch.held)
         return True
 
-    def _take(self, name: str, mark: _Mark, held: dict[str, Held]) -> None:
-        """Read a file that is new or changed; one that cannot be read is tried again next time."""
-        read = self._read(name)
-        if read is None:
-            return
-        self._marks[name], self._ids[name] = mark, read.row.id
-        old = held.get(read.row.id)
-        if (self._chosen is None or read.row.id in self._chosen) and (
-            old is None or old.digest != read.digest
-        ):
-            held[read.row.id] = read
 
-    def _scan(self) -> dict[str, _Mark]:
-        """Policy files by name, with what changes when they do; none while the folder is away."""
-        found: dict[str, _Mark] = {}
-        try:
-            root = self._folder.resolve(strict=True)
-            for path in sorted(root.glob("*.json")):
-                if path.name.startswith(".") or not path.resolve().is_relative_to(root):
-                    continue  # a temporary file, or a link that leads out of the run
-                stat = path.stat()
-                found[path.name] = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
-        except OSError:
-            return found
-        return found
-
-    def _read(self, name: str) -> Held | None:
-        try:
-            path = self._folder / name
-            if path.stat().st_size > MOST_BYTES:
-                raise ValueError(f"it is larger than {MOST_BYTES:,} bytes")
-            content = path.read_bytes()
-            policy = Policy.model_validate(json.loads(content))
-            if not _ID.fullmatch(policy.negotiation_id):
-                raise ValueError("its id holds other characters than letters, digits, '.', '_' and '-'")
-        except ValidationError as error:
-            logger.warning("policy file %s is not served: %s", name, faults_of(error, "file"))
-            return None
-        except (OSError, ValueError) as error:
-            logger.warning("policy file %s is not served: %s", name, error)
-            return None
-        digest = hashlib.sha256(content).hexdigest()
-        return Held(policy.row(), digest, zlib.compress(content, 3))
+def _read(path: Path) -> Held | None:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"it is larger than {MOST_BYTES:,} bytes")
+        content = path.read_bytes()
+        policy = Policy.model_validate(json.loads(content))
+        checked_id(policy.negotiation_id)
+    except ValidationError as error:
+        logger.warning("policy file %s is not served: %s", path.name, faults_of(error, "file"))
+        return None
+    except (OSError, ValueError) as error:
+        logger.warning("policy file %s is not served: %s", path.name, error)
+        return None
+    digest = hashlib.sha256(content).hexdigest()
+    return Held(policy.row(), digest, zlib.compress(content, 3))

@@ -18,6 +18,8 @@ from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from agents.models.protocol import Generation, GenerationRequest, Score, ScoringRequest
+from cluster.serving.bargaining import HeldBargaining
+from cluster.serving.bargaining_schema import PlayReply
 from cluster.serving.batcher import Batcher
 from cluster.serving.config import ServeConfig
 from cluster.serving.errors import ApiError, retriable
@@ -25,6 +27,7 @@ from cluster.serving.hosts import Loadable, ModelHost, ReadingHost
 from cluster.serving.meters import Meters
 from cluster.serving.negotiating import Negotiations
 from cluster.serving.negotiation_schema import NegotiateRequest
+from cluster.serving.plays import Plays
 from cluster.serving.schema import Values
 from cluster.serving.services import Embedded, Event, RewriteJob
 from negotiation.errors import ConcordatError, ModelServerError
@@ -248,13 +251,31 @@ class RayServices:
         found: bool = await _answer(self._negotiations.cancel.remote(negotiation))
         return found
 
+    async def start_play(self, held: HeldBargaining, player: int) -> PlayReply:
+        """Start a play."""
+        assert self._negotiations is not None
+        found: PlayReply = await _answer(self._negotiations.start_play.remote(held, player))
+        return found
+
+    async def show_play(self, play: str) -> PlayReply:
+        """A play as it stands."""
+        assert self._negotiations is not None
+        found: PlayReply = await _answer(self._negotiations.show_play.remote(play))
+        return found
+
+    async def move(self, play: str, action: int, after: int | None) -> PlayReply:
+        """A client's move."""
+        assert self._negotiations is not None
+        found: PlayReply = await _answer(self._negotiations.move.remote(play, action, after))
+        return found
+
     async def check(self) -> None:
         """Raise what keeps the parts from answering."""
         await asyncio.gather(_answer(self._model.ping.remote()), _answer(self._readers.ping.remote()))
 
 
 class NegotiationReplica:
-    """Plays negotiations; there is one, so that any API replica can cancel any of them.
+    """Negotiations and plays under way; there is one, so that any API replica can cancel and go on with any of them.
 
     Args:
         config: of the server.
@@ -265,6 +286,7 @@ class NegotiationReplica:
     def __init__(self, config: ServeConfig, model: DeploymentHandle, readers: DeploymentHandle) -> None:
         use_serve_log()
         self._negotiations = Negotiations(config, RayServices(config, model, readers))
+        self._plays = Plays(config.limits.plays)
 
     async def events(self, request: NegotiateRequest, negotiation: str) -> AsyncIterator[Event]:
         """The events of a negotiation."""
@@ -274,6 +296,18 @@ class NegotiationReplica:
     async def cancel(self, negotiation: str) -> bool:
         """Cancel a negotiation; whether there was one."""
         return self._negotiations.cancel(negotiation)
+
+    async def start_play(self, held: HeldBargaining, player: int) -> PlayReply:
+        """Start a play."""
+        return self._plays.start(held.policy(), player)
+
+    async def show_play(self, play: str) -> PlayReply:
+        """A play as it stands."""
+        return self._plays.show(play)
+
+    async def move(self, play: str, action: int, after: int | None) -> PlayReply:
+        """A client's move."""
+        return self._plays.move(play, action, after)
 
 
 async def _answer(response: Any) -> Any:

@@ -150,6 +150,9 @@ class PolicyRow(Reply):
         ge=0, description="what the sides could gain together by deviating; lower is better"
     )
     rounds: int = Field(ge=0)
+    bargaining: bool = Field(
+        False, description="whether its sides have bargaining policies: /v1/policies/{policy}/bargaining"
+    )
 
 
 class PoolEntry(Reply):

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from agents.models.protocol import Generation, GenerationRequest
+from cluster.serving.bargaining import HeldBargaining
+from cluster.serving.bargaining_schema import PlayReply
 from cluster.serving.negotiation_schema import NegotiateRequest
 from cluster.serving.schema import Values
 from rewriter.injection import Failure
@@ -83,6 +85,18 @@ class Services(Protocol):
 
     async def cancel(self, negotiation: str) -> bool:
         """Cancel a negotiation; whether there was one."""
+        ...
+
+    async def start_play(self, held: HeldBargaining, player: int) -> PlayReply:
+        """Sit a client down in a player's place, against the policies of the others."""
+        ...
+
+    async def show_play(self, play: str) -> PlayReply:
+        """A play as it stands."""
+        ...
+
+    async def move(self, play: str, action: int, after: int | None) -> PlayReply:
+        """A client's move, and the others' answers; ``after``: how many moves it knows of."""
         ...
 
     async def check(self) -> None:

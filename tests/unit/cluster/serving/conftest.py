@@ -14,15 +14,22 @@ from cluster.serving.config import LimitsConfig, ServeConfig
 from cluster.serving.core import Core
 from cluster.serving.http import make_app
 from cluster.serving.keys import Doorkeeper, load_keys
-from tests.unit.cluster.serving.standins import FakeServices, policy_tree, write_policy
+from tests.unit.cluster.serving.standins import (
+    FakeServices,
+    bargaining_policy,
+    policy_tree,
+    write_bargaining,
+    write_policy,
+)
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run with two policies of one table and one of another."""
+    """A run with two policies of one table and one of another; one has been bargained over."""
     write_policy(tmp_path, policy_tree("voting-1", "Should voting be a duty?"))
     write_policy(tmp_path, policy_tree("tax-1", "Should inheritance be taxed?"))
     write_policy(tmp_path, policy_tree("cars-1", "Should cities ban cars?", ("confucian", "latin-america")))
+    write_bargaining(tmp_path, bargaining_policy("voting-1"))
     return tmp_path
 
 

@@ -12,9 +12,16 @@ import numpy as np
 
 from agents.models.protocol import Generation, GenerationRequest
 from agents.values import SCHWARTZ_VALUES
+from cluster.bargaining.policies import BargainingPolicy
+from cluster.serving.bargaining import HeldBargaining
+from cluster.serving.bargaining_schema import PlayReply
 from cluster.serving.negotiation_schema import NegotiateRequest
+from cluster.serving.plays import Plays
 from cluster.serving.schema import Values
 from cluster.serving.services import Embedded, Event, RewriteJob
+from negotiation.bargaining.game import load
+from negotiation.bargaining.stakes import Stakes
+from negotiation.bargaining.tree import GameTree
 from rewriter.injection import Failure
 from rewriter.targets import PolicyText
 from rewriter.vocabulary import Consistency, RewriteRequest, Rewriting, Shift, ValueReading
@@ -78,6 +85,71 @@ def write_policy(run: Path, tree: dict[str, Any]) -> Path:
     return path
 
 
+def bargaining_policy(
+    negotiation: str, players: Sequence[str] = ("english-speaking", "confucian")
+) -> BargainingPolicy:
+    """Over three offers and two turns; the first side has two types, the other one.
+
+    English-Speaking of type 0 opens with offer 0, of type 1 with offer 1. Confucian accepts offer 1 and rejects others; then it
+    proposes offer 2. English-Speaking accepts that if it is of type 1.
+    """
+    stakes = Stakes(
+        utilities=(np.array([[1.0, 0.6, 0.0], [0.5, 1.0, 0.8]]), np.array([[0.0, 0.5, 1.0]])),
+        priors=(np.array([0.5, 0.5]), np.array([1.0])),
+        walk_aways=(np.array([0.3, 0.3]), np.array([0.2])),
+        discount=0.9,
+        turns=2,
+    )
+    tree = GameTree.of(load(stakes))
+    mixtures = []
+    for side in tree.sides:
+        chances: list[float] = []
+        for name, actions in zip(side.names, side.actions, strict=True):
+            chances += [float(action == _wanted(name, actions)) for action in actions]
+        mixtures.append(np.array(chances))
+    return BargainingPolicy(
+        id=negotiation,
+        topic="Should voting be a duty?",
+        players=tuple(players),
+        offers=tuple(
+            {
+                "id": f"p{player}-r{place}",
+                "player": player,
+                "content": content,
+                "reason": "It helps.",
+                "description": "Do it.",
+            }
+            for place, (player, content) in enumerate(
+                ((0, "Stay free"), (0, "Meet halfway"), (1, "Vote together"))
+            )
+        ),
+        stakes=stakes,
+        names=tuple(side.names for side in tree.sides),
+        actions=tuple(side.actions for side in tree.sides),
+        pools=tuple(mixture[None] for mixture in mixtures),
+        weights=(np.ones(1), np.ones(1)),
+        mixtures=tuple(mixtures),
+        nash_conv=0.25,
+    )
+
+
+def _wanted(name: str, actions: Sequence[int]) -> int:
+    """What the stand-in does in an information state, by its name: "p0 | type 0 | 0r 2"."""
+    accept, reject = 3, 4
+    if min(actions) < accept:
+        return 2 if name.startswith("p1") else (1 if "type 1" in name else 0)
+    if name.startswith("p1"):
+        return accept if name.endswith(" 1") else reject
+    return accept if "type 1" in name else reject
+
+
+def write_bargaining(run: Path, policy: BargainingPolicy) -> Path:
+    folder = run / "bargaining" / "policies"
+    folder.mkdir(parents=True, exist_ok=True)
+    policy.save(folder, policy.id)
+    return folder / f"{policy.id}.json"
+
+
 class FakeServices:
     """Answers at once; what it was asked is kept."""
 
@@ -90,6 +162,8 @@ class FakeServices:
         self.delay_s = 0.0
         self.cancelled: list[str] = []
         self.left = asyncio.Event()
+        self.plays = Plays(100, lambda: np.random.default_rng(self.chance))
+        self.chance = 0
 
     async def generate(self, request: GenerationRequest) -> Generation:
         self.asked.append(request)
@@ -134,6 +208,15 @@ class FakeServices:
     async def cancel(self, negotiation: str) -> bool:
         self.cancelled.append(negotiation)
         return negotiation == "live-known"
+
+    async def start_play(self, held: HeldBargaining, player: int) -> PlayReply:
+        return self.plays.start(held.policy(), player)
+
+    async def show_play(self, play: str) -> PlayReply:
+        return self.plays.show(play)
+
+    async def move(self, play: str, action: int, after: int | None) -> PlayReply:
+        return self.plays.move(play, action, after)
 
     async def check(self) -> None:
         if self.error is not None:
