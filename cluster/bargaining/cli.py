@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cluster import flags
+from cluster.chat.cli import ApiKey
 
 _Runs = Annotated[
     list[Path],
@@ -128,14 +129,19 @@ be played against: concordat play.
 def play_command(
     context: typer.Context,
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="A run that was bargained over, or the folder of --out.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="RUN|NEGOTIATION",
+            help="A run that was bargained over, or the folder of --out. With --server, the negotiation.",
+            show_default=False,
+        ),
+    ] = None,
     negotiation: Annotated[
         str | None,
         typer.Option(
             "--negotiation",
             metavar="NAME",
-            help="Which one, by the beginning of its policy's file name (default the first).",
+            help="Which one, by the beginning of its policy's name (default the first).",
         ),
     ] = None,
     side: Annotated[
@@ -143,14 +149,32 @@ def play_command(
         typer.Option("--side", metavar="CULTURE", help="Whom you speak for (default the first side)."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", help="Of types and of the others' moves.")
+        int | None, typer.Option("--seed", metavar="N", min=0, help="Of types and of the others' moves.")
     ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            "--server",
+            metavar="URL",
+            help="Play with the policies that 'concordat serve' has there.",
+            show_default=False,
+        ),
+    ] = None,
+    api_key: ApiKey = None,
     json: flags.Json = False,
 ) -> None:
     """Bargain yourself, against the policies that 'concordat bargain' found.
 
-    [bold]Example[/bold]: concordat play runs/first --side confucian
-    """
-    from cluster.bargaining.play import play_policy
+    You are told what the offers are worth to you, and not what they are worth to the others. At the end stands what each side \
+got, and what the Nash and Kalai-Smorodinsky solutions would have given it.
 
-    raise typer.Exit(play_policy(run, negotiation, side, seed, context.obj))
+    [bold]Examples[/bold]
+
+      concordat play runs/first --side confucian
+
+      concordat play --server http://127.0.0.1:8000 should-voting
+    """
+    from cluster.bargaining.play import PlayAsked, play_policy
+
+    asked = PlayAsked(run, negotiation, side, seed, server, api_key or None)
+    raise typer.Exit(play_policy(asked, context.obj))

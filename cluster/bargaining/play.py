@@ -1,18 +1,24 @@
-"""Bargain with the policies that were found, at the terminal."""
+"""Bargain with the policies that were found, at the terminal: with those of a folder, or with a server's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from cluster.bargaining.command import FILE, GAMES, POLICIES
 from cluster.bargaining.policies import BargainingPolicy, load_policy
+from cluster.chat.show import plain
 from cluster.console import OK, Output
 from cluster.report.source import culture_name
 from negotiation.errors import ConfigurationError, RunError
+
+if TYPE_CHECKING:
+    from cluster.serving.bargaining_schema import OutcomeReply, PlayReply, Said
 
 Ask = Callable[[str], str]
 """A question to the person; the answer."""
@@ -20,26 +26,73 @@ Ask = Callable[[str], str]
 Say = Callable[[str], Any]
 
 
-def play_policy(
-    folder: Path, negotiation: str | None, side: str | None, seed: int | None, output: Output
-) -> int:
+class Playing(Protocol):
+    """A play that a person takes part in, wherever it is: ``Table`` in this process, ``RemoteTable`` on a server."""
+
+    def view(self) -> PlayReply:
+        """As the person sees it; the others have moved until it is the person's turn, or the end."""
+        ...
+
+    def move(self, action: int) -> PlayReply:
+        """Make the person's move, which must be legal."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlayAsked:
+    """What the command line says.
+
+    Attributes:
+        place: a run or the folder of a bargaining; with a server, the name of a negotiation. None if not given.
+        negotiation: the beginning of a policy's name; None for the first one.
+        side: whom the person speaks for; None for the first side.
+        seed: of types and of the others' moves; a server has its own.
+        server: its address; None to play here.
+        key: API key.
+    """
+
+    place: str | None = None
+    negotiation: str | None = None
+    side: str | None = None
+    seed: int | None = None
+    server: str | None = None
+    key: str | None = None
+
+
+def play_policy(asked: PlayAsked, output: Output) -> int:
     """Find the policy, play it once with a person, and say what came of it; returns the exit status.
 
     Raises:
-        RunError: if the folder has no policies.
-        ConfigurationError: if the negotiation or the side is not there.
+        RunError: if the folder, or the server, has no bargaining policies.
+        ConfigurationError: if the negotiation or the side is not there, or flags do not go together.
+        ModelServerError: if the server does not answer.
     """
-    policy = load_policy(find_policy(folder, negotiation))
-    person = side_of(policy, side)
     console = output.side_console if output.as_json else output.table_console
 
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    found = play(policy, person, np.random.default_rng(seed), input, say)
+    with ExitStack() as stack:
+        end = play(_table(asked, stack, output), input, say)
     if output.as_json:
-        output.result(found)
+        output.result(tree(end))
     return OK
+
+
+def _table(asked: PlayAsked, stack: ExitStack, output: Output) -> Playing:
+    """The play that is asked for, begun; a connection is closed with the stack."""
+    if asked.server is not None:
+        from cluster.bargaining.remote import remote_table
+
+        return remote_table(asked, stack, output)
+    from cluster.bargaining.table import Table
+
+    if asked.place is None:
+        raise ConfigurationError(
+            "no RUN is given; name a run that was bargained over, or a server with --server URL"
+        )
+    policy = load_policy(find_policy(Path(asked.place), asked.negotiation))
+    return Table(policy, side_of(policy, asked.side), np.random.default_rng(asked.seed))
 
 
 def find_policy(folder: Path, negotiation: str | None) -> Path:
@@ -50,20 +103,29 @@ def find_policy(folder: Path, negotiation: str | None) -> Path:
         ConfigurationError: if there is none, or more than one, of that name.
     """
     inner = folder if (folder / POLICIES).is_dir() and (folder / GAMES).is_dir() else folder / "bargaining"
-    files = sorted((inner / POLICIES).glob("*.json"))
+    files = {file.stem: file for file in sorted((inner / POLICIES).glob("*.json"))}
     if not files:
         raise RunError(
             f"{folder} has no bargaining policies (no {FILE}); run 'concordat bargain' on it first"
         )
-    if negotiation is None:
-        return files[0]
-    named = [file for file in files if file.stem.startswith(negotiation)]
-    if len(named) != 1:
-        near = ", ".join(file.stem for file in (named or files)[:5])
+    return files[named(list(files), negotiation)]
+
+
+def named(names: list[str], wanted: str | None) -> str:
+    """The one name that is wanted or begins so; the first one if none is wanted.
+
+    Raises:
+        ConfigurationError: if there is none, or more than one.
+    """
+    if wanted is None or wanted in names:
+        return names[0] if wanted is None else wanted
+    found = [name for name in names if name.startswith(wanted)]
+    if len(found) != 1:
+        near = ", ".join((found or names)[:5])
         raise ConfigurationError(
-            f"--negotiation {negotiation}: {len(named) or 'no'} policies are of that name; there are {near}"
+            f"--negotiation {wanted}: {len(found) or 'no'} policies are of that name; there are {near}"
         )
-    return named[0]
+    return found[0]
 
 
 def side_of(policy: BargainingPolicy, side: str | None) -> int:
@@ -72,85 +134,104 @@ def side_of(policy: BargainingPolicy, side: str | None) -> int:
     Raises:
         ConfigurationError: if no player is of that name.
     """
-    if side is None:
-        return 0
-    if side not in policy.players:
-        raise ConfigurationError(
-            f"--side {side}: not at this table; the sides are {', '.join(policy.players)}"
-        )
-    return policy.players.index(side)
+    return policy.players.index(chosen_side(policy.players, side))
 
 
-def play(
-    policy: BargainingPolicy, person: int, rng: np.random.Generator, ask: Ask, say: Say
-) -> dict[str, Any]:
-    """One play of a person against the policies of the others.
+def chosen_side(players: tuple[str, ...], side: str | None) -> str:
+    """The side that a person speaks for; the first if none is asked for.
+
+    Raises:
+        ConfigurationError: if it is not at the table.
+    """
+    if side is not None and side not in players:
+        raise ConfigurationError(f"--side {side}: not at this table; the sides are {', '.join(players)}")
+    return players[0] if side is None else side
+
+
+def play(table: Playing, ask: Ask, say: Say) -> PlayReply:
+    """One play of a person, to its end.
+
+    Args:
+        table: the play.
+        ask: puts a question to the person.
+        say: shows a line; texts of a server are shown without what a terminal would take for commands.
 
     Returns:
-        The end: ``agreement``, an offer's place or None; ``payoffs`` of all; ``said``, the actions.
+        The play at its end.
     """
-    types = [int(rng.choice(len(prior), p=prior)) for prior in policy.stakes.priors]
-    _introduce(policy, person, types[person], say)
-    said: list[int] = []
-    state = policy.state(types, said)
-    while not state.is_terminal():
-        player = state.current_player()
-        if player == person:
-            action = _asked(policy, state.legal_actions(), ask, say)
-        else:
-            choices = policy.act(types[player], said)
-            chances = np.array([choice.probability for choice in choices])
-            action = choices[int(rng.choice(len(choices), p=chances / chances.sum()))].action
-        name = "You" if player == person else culture_name(policy.players[player])
-        say(f"  {name}: {_spoken(policy, action)}")
-        said.append(action)
-        state = policy.state(types, said)
-    payoffs = [float(value) for value in state.returns()]
-    agreed = state.agreement
-    say("")
-    say(
-        f"Agreed on: {policy.word(agreed)}"
-        if agreed is not None
-        else "No agreement; each gets its walk-away value."
-    )
-    for player, value in enumerate(payoffs):
-        say(f"  {culture_name(policy.players[player])}: {value:.3f}")
-    return {"agreement": agreed, "payoffs": payoffs, "said": said, "types": types, "side": person}
+
+    def show(text: str) -> None:
+        say(plain(text))
+
+    view, shown = table.view(), 0
+    _introduce(view, show)
+    while True:
+        for move in view.said[shown:]:
+            _show_move(view, move, show)
+        shown = len(view.said)
+        if view.outcome is not None:
+            _show_end(view, view.outcome, show)
+            return view
+        view = table.move(_asked(view, ask, show))
 
 
-def _introduce(policy: BargainingPolicy, person: int, kind: int, say: Say) -> None:
-    stakes = policy.stakes
-    say(policy.topic)
+def tree(end: PlayReply) -> dict[str, Any]:
+    """A play that is over, as a JSON object."""
+    outcome = end.outcome
+    assert outcome is not None
+    return {
+        "policy": end.policy,
+        "sides": end.sides,
+        "side": end.side,
+        "said": [move.model_dump(mode="json") for move in end.said],
+        **outcome.model_dump(mode="json"),
+    }
+
+
+def _introduce(view: PlayReply, say: Say) -> None:
+    others = " and ".join(culture_name(side) for side in view.sides if side != view.side)
+    say(view.topic)
     say(
-        f"You speak for {culture_name(policy.players[person])}, with"
-        f" {' and '.join(culture_name(name) for i, name in enumerate(policy.players) if i != person)}."
-        f" There are {stakes.turns} turns; each one's delay takes {1 - stakes.discount:.0%} from all payoffs."
+        f"You speak for {culture_name(view.side)}, with {others}."
+        f" There are {view.turns} turns; each one's delay takes {1 - view.discount:.0%} from all payoffs."
     )
-    say(f"Without agreement you get {stakes.walk_aways[person][kind]:.2f}. What the offers are worth to you:")
-    for place, offer in enumerate(policy.offers):
-        owner = culture_name(policy.players[int(offer["player"])])
-        say(f"  {place + 1}  {stakes.utilities[person][kind, place]:.2f}  {offer['content']} ({owner})")
+    say(f"Without agreement you get {view.walk_away:.2f}. What the offers are worth to you:")
+    for offer, worth in zip(view.offers, view.worth, strict=True):
+        say(f"  {offer.action + 1}  {worth:.2f}  {offer.content} ({culture_name(offer.side)})")
     say("")
 
 
-def _spoken(policy: BargainingPolicy, action: int) -> str:
-    word = policy.word(action)
-    return f"offers {action + 1}: {word}" if action < policy.stakes.offers else word
+def _show_move(view: PlayReply, move: Said, say: Say) -> None:
+    name = "You" if move.side == view.side else culture_name(move.side)
+    offers = move.action < len(view.offers)
+    say(f"  {name}: {f'offers {move.action + 1}: ' if offers else ''}{move.says}")
 
 
-def _asked(policy: BargainingPolicy, legal: Sequence[int], ask: Ask, say: Say) -> int:
+def _show_end(view: PlayReply, outcome: OutcomeReply, say: Say) -> None:
+    say("")
+    if outcome.agreement is None:
+        say("No agreement; each gets its walk-away value.")
+    else:
+        say(f"Agreed on: {view.offers[outcome.agreement].content}")
+    solutions = {"Nash": outcome.nash, "Kalai-Smorodinsky": outcome.kalai_smorodinsky}
+    for place, (side, payoff) in enumerate(zip(view.sides, outcome.payoffs, strict=True)):
+        beside = [f"{name} {one.payoffs[place]:.3f}" for name, one in solutions.items() if one is not None]
+        say(f"  {culture_name(side)}: {payoff:.3f}" + (f"  ({', '.join(beside)})" if beside else ""))
+
+
+def _asked(view: PlayReply, ask: Ask, say: Say) -> int:
     """The person's action: an offer by its number, or an answer by its first letter."""
-    offers = [action for action in legal if action < policy.stakes.offers]
-    words = {policy.word(action)[0]: action for action in legal if action >= policy.stakes.offers}
+    offers = [choice.action for choice in view.choices if choice.action < len(view.offers)]
+    words = {choice.says[0]: choice for choice in view.choices if choice.action not in offers}
     prompt = (
-        f"Your offer (1 to {policy.stakes.offers}): "
+        f"Your offer (1 to {len(view.offers)}): "
         if offers
-        else f"Your answer ({', '.join(policy.word(action) for action in words.values())}; a letter will do): "
+        else f"Your answer ({', '.join(choice.says for choice in words.values())}; a letter will do): "
     )
     while True:
         given = ask(prompt).strip().lower()
-        if offers and given.isdigit() and int(given) - 1 in offers:
+        if offers and given.isdecimal() and int(given) - 1 in offers:
             return int(given) - 1
         if not offers and given[:1] in words:
-            return words[given[:1]]
+            return words[given[:1]].action
         say("  That is none of the choices.")

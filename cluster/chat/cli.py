@@ -23,7 +23,7 @@ _Url = Annotated[
         "--url", metavar="URL", help="The server (default http://127.0.0.1:8000).", show_default=False
     ),
 ]
-_Key = Annotated[
+ApiKey = Annotated[
     str | None,
     typer.Option(
         "--api-key",
@@ -71,7 +71,7 @@ def chat_command(
     policy: _Policy = None,
     question: _Question = None,
     url: _Url = None,
-    api_key: _Key = None,
+    api_key: ApiKey = None,
     seed: _Seed = None,
     json: flags.Json = False,
 ) -> None:

@@ -80,13 +80,14 @@ class PolicyClient:
     Args:
         url: of the server, with or without ``/v1``.
         key: API key, if the server asks for one.
+        flag: of the command line that gives the URL, for errors.
 
     Raises:
         ConfigurationError: if the URL is none, or the key cannot be sent.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, key: str | None = None) -> None:
-        self.url = _base(url)
+    def __init__(self, url: str = DEFAULT_URL, key: str | None = None, flag: str = "--url") -> None:
+        self.url, self._flag = _base(url, flag), flag
         if key is not None and not (key.isascii() and key.isprintable()):
             raise ConfigurationError("the API key holds characters that no key has; copy it again")
         self._has_key = key is not None
@@ -116,6 +117,26 @@ class PolicyClient:
     def shows_key(self) -> bool:
         """Whether the key travels in the clear."""
         return self._has_key and self.url.startswith("http:") and self.host not in _LOOPBACK
+
+    def tree(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """What the server answers, as plain JSON values.
+
+        Args:
+            method: of HTTP.
+            path: from the root, with what stands in it quoted.
+            body: sent as JSON; none if None.
+
+        Raises:
+            ModelServerError: if the server cannot be reached, fails, is busy, or answers no JSON.
+            ConfigurationError: if it does not take the key, or refuses.
+        """
+        with self._told():
+            response = self._http.request(method, path, json=None if body is None else dict(body))
+            self._check(response)
+        try:
+            return response.json()
+        except ValueError as error:
+            raise ModelServerError(f"{self.url} is no server of policies: it answers no JSON") from error
 
     def models(self) -> list[Served]:
         """What can be asked, in the server's order.
@@ -181,7 +202,7 @@ class PolicyClient:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise ModelServerError(
-                f"no server answers at {self.url}; start one with 'concordat serve RUN', or name another one with --url"
+                f"no server answers at {self.url}; start one with 'concordat serve RUN', or name another one with {self._flag}"
             ) from error
         except httpx.TimeoutException as error:
             raise ModelServerError(f"{self.url} took longer than {ANSWER_S:.0f} s; ask again") from error
@@ -203,14 +224,16 @@ class PolicyClient:
             again = f"try again in {wait} s" if wait.isdigit() else "try again in a moment"
             what = "takes no more requests of this key for now" if status == 429 else "is busy"
             raise ModelServerError(f"{self.url} {what}; {again}")
-        if status in (400, 413, 422):
-            raise ConfigurationError(f"the server refuses the question: {said}")
-        if status == 404 and not said:
+        if status in (400, 409, 413, 422):
+            raise ConfigurationError(f"the server refuses the request: {said}")
+        if status == 404 and said:
+            raise ConfigurationError(f"{self.url}: {said}")
+        if status == 404:
             raise ModelServerError(f"{self.url} is no server of policies: it knows no {response.url.path}")
         raise ModelServerError(f"{self.url} failed with status {status}: {said or 'it does not say why'}")
 
 
-def _base(url: str) -> str:
+def _base(url: str, flag: str) -> str:
     """The address of a server as given, without ``/v1``; a bare ``host:port`` is spoken to by http."""
     given = url.strip() if "://" in url else f"http://{url.strip()}"
     try:
@@ -219,7 +242,7 @@ def _base(url: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise ConfigurationError(f"--url {url!r} is no address; give one such as {DEFAULT_URL}")
+        raise ConfigurationError(f"{flag} {url!r} is no address; give one such as {DEFAULT_URL}")
     return given.rstrip("/").removesuffix("/v1")
 
 

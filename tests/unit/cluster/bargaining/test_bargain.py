@@ -12,9 +12,10 @@ import pytest
 from cluster.bargaining.bargain import Bargaining, bargain, value_readings
 from cluster.bargaining.config import BargainConfig
 from cluster.bargaining.page import bargaining_page
-from cluster.bargaining.play import find_policy, play, side_of
+from cluster.bargaining.play import find_policy, play, side_of, tree
 from cluster.bargaining.policies import load_policy
 from cluster.bargaining.summary import MEASURES, gini, summary_of
+from cluster.bargaining.table import Table
 from negotiation.bargaining.game import load
 from negotiation.bargaining.offers import choose_offers, private_stakes
 from negotiation.bargaining.outcomes import bargained
@@ -196,11 +197,16 @@ def test_gini_of_three() -> None:
 def test_a_person_plays_and_is_told_the_end(done: Bargaining) -> None:
     lines: list[str] = []
     answers = iter(["9", "1", "a", "a", "a"])
-    found = play(done.policy, 0, np.random.default_rng(1), lambda _: next(answers), lines.append)
+    table = Table(done.policy, 0, np.random.default_rng(1))
+    found = tree(play(table, lambda _: next(answers), lines.append))
     assert "  That is none of the choices." in lines
     assert any(line.startswith("  You: offers 1") for line in lines)
-    assert found["said"][0] == 0
+    assert found["said"][0]["action"] == 0
     assert len(found["payoffs"]) == 2
+    (solution,) = [one for one in done.tree["solutions"] if one["types"] == found["kinds"]]
+    assert found["nash"]["payoffs"] == pytest.approx(solution["nash"]["point"])
+    assert found["kalai_smorodinsky"]["payoffs"] == pytest.approx(solution["kalai_smorodinsky"]["point"])
+    assert f"Kalai-Smorodinsky {solution['kalai_smorodinsky']['point'][0]:.3f}" in "\n".join(lines)
 
 
 def test_policies_are_found_by_their_names(done: Bargaining, tmp_path: Path) -> None:
