@@ -33,6 +33,7 @@ def provenance(seed: int, packages: Sequence[str], measured: Sequence[str]) -> d
             "cpu": _processor(),
             "cores": os.cpu_count(),
             "load": [round(load, 2) for load in os.getloadavg()],
+            "realtime": os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR),
         },
         "seed": seed,
     }

@@ -89,9 +89,10 @@ def page() -> str:
 def _measured(figures: dict[str, Any]) -> str:
     hardware = figures["hardware"]
     versions = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
+    ahead = ", this program ahead of all others by real-time priority" if hardware.get("realtime") else ""
     return (
         f"Measured at commit {figures['commit'][:10]} on {hardware['cores']} cores ({hardware['cpu']}; load average"
-        f" {hardware['load'][0]:.1f} at the end), seed {figures['seed']}; {versions}."
+        f" {hardware['load'][0]:.1f} at the end{ahead}), seed {figures['seed']}; {versions}."
     )
 
 

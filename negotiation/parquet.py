@@ -211,8 +211,9 @@ def _write_local(path: Path, data: pa.Buffer) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         beside.replace(path)
-    finally:
+    except BaseException:
         beside.unlink(missing_ok=True)
+        raise
 
 
 @cache

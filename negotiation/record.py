@@ -49,14 +49,18 @@ def plain(value: Any, array: Callable[[NDArray[Any]], Any], compared_only: bool 
         return value
     if isinstance(value, np.ndarray):
         return array(value)
-    if is_dataclass(value):
-        kept = _names(type(value), compared_only)
+    if is_dataclass(value) and not isinstance(value, type):
+        kept = _names(value.__class__, compared_only)
         return {name: plain(getattr(value, name), array, compared_only) for name in kept}
     if isinstance(value, Mapping):
         return [(key, plain(value[key], array, compared_only)) for key in sorted(value)]
     if isinstance(value, (tuple, list)):
         return [plain(item, array, compared_only) for item in value]
     return value
+
+
+_PIECE = 2040
+"""Bytes hashed at once: for more hashlib gives up the interpreter's lock, and getting it back takes longer than the hashing."""
 
 
 @cache
@@ -73,7 +77,10 @@ def content_digest(value: Any) -> str:
 
     def hashed(array: NDArray[Any]) -> Any:
         data = np.ascontiguousarray(array, dtype="<f8").tobytes()
-        return [list(array.shape), hashlib.sha256(data).hexdigest()]
+        digest = hashlib.sha256()
+        for start in range(0, len(data), _PIECE):
+            digest.update(data[start : start + _PIECE])
+        return [list(array.shape), digest.hexdigest()]
 
     text = json.dumps(plain(value, hashed, compared_only=True), sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

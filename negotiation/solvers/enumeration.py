@@ -48,6 +48,8 @@ def all_equilibria(game: PolymatrixGame) -> list[Profile]:
 
     They are not yet checked by NashConv; least-squares solutions may leave impostors among them.
     """
+    if set(game.sizes) == {1}:
+        return [tuple(np.ones(1) for _ in game.sizes)]
     return _two_player(game) if game.n_players == 2 else _many_player(game)
 
 
