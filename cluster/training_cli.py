@@ -6,12 +6,14 @@ import typer
 
 from cluster import flags
 from cluster import training_flags as train
+from cluster.proposing.cli import train_oracle
 from cluster.rewriting.detector_training import train_detector
 from cluster.rewriting.training_cli import train_rewriter
 
 train_app = typer.Typer(no_args_is_help=True, help="Train models.", rich_markup_mode="rich")
 train_app.command("rewriter")(train_rewriter)
 train_app.command("detector")(train_detector)
+train_app.command("oracle")(train_oracle)
 
 
 @train_app.command("bundle")

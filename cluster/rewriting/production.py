@@ -21,7 +21,6 @@ from cluster.rewriting.rollouts import Written
 from cluster.rewriting.teams import Team
 from negotiation.errors import RunError
 from rewriter.learning.vocabulary import Completion, Reward
-from rewriter.vocabulary import RewriteRequest
 
 WRITES_IN_FLIGHT, JUDGEMENTS_IN_FLIGHT = 2, 1
 """Calls that an actor has at once."""
@@ -29,7 +28,7 @@ WRITES_IN_FLIGHT, JUDGEMENTS_IN_FLIGHT = 2, 1
 MOST_TRIES = 8
 """How often a call is made before the training ends."""
 
-Call = list[tuple[int, RewriteRequest]]
+Call = list[tuple[int, Any]]
 """The groups of one call of a rollout actor, with their requests."""
 
 PAUSE_S = 0.2
@@ -63,7 +62,7 @@ class Order:
     """
 
     step: int
-    requests: tuple[RewriteRequest, ...]
+    requests: tuple[Any, ...]
     size: int
     seed: int
 
@@ -92,7 +91,7 @@ class Batch:
 
     step: int
     version: int
-    completions: tuple[Completion, ...]
+    completions: tuple[Completion[Any], ...]
     rewards: tuple[Reward, ...]
     rollout_s: float
     load_s: float

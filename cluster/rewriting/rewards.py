@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class RewardActor:
         make: makes the judge, at the first call.
     """
 
-    def __init__(self, label: str, make: Callable[[], Judge]) -> None:
+    def __init__(self, label: str, make: Callable[[], Judge[Any]]) -> None:
         self._label = label
         self._make = make
 
@@ -45,7 +46,7 @@ class RewardActor:
         return self._label
 
     @cached_property
-    def _judge(self) -> Judge:
+    def _judge(self) -> Judge[Any]:
         return self._make()
 
     def ready(self) -> str:

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from rewriter.learning.vocabulary import Completion, RolloutWriter, Weights
-from rewriter.vocabulary import RewriteRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Written:
         load_seconds: that it took to take new weights, at least 0; not part of ``seconds``.
     """
 
-    completions: tuple[Completion, ...]
+    completions: tuple[Completion[Any], ...]
     seconds: float
     load_seconds: float
 
@@ -40,7 +40,7 @@ class RolloutActor:
         make: makes the writer.
     """
 
-    def __init__(self, label: str, make: Callable[[], RolloutWriter]) -> None:
+    def __init__(self, label: str, make: Callable[[], RolloutWriter[Any]]) -> None:
         self._label = label
         self._make = make
         self._held: str | None = None
@@ -49,7 +49,7 @@ class RolloutActor:
         return self._label
 
     @cached_property
-    def _writer(self) -> RolloutWriter:
+    def _writer(self) -> RolloutWriter[Any]:
         return self._make()
 
     def ready(self) -> str:
@@ -62,7 +62,7 @@ class RolloutActor:
         push: str,
         version: int,
         weights: Weights | None,
-        requests: Sequence[tuple[int, RewriteRequest]],
+        requests: Sequence[tuple[int, Any]],
         size: int,
         seed: int,
     ) -> Written:

@@ -1,7 +1,8 @@
-"""The training of a rewriter's adapter: workers of Ray Train that learn, rollout actors that write, reward actors that judge.
+"""The training of an adapter: workers of Ray Train that learn, rollout actors that write, reward actors that judge.
 
-Any of them may die: workers are started again from the last checkpoint, actors have their calls repeated or taken over. The work
-folder, which a cluster of several machines must share, holds:
+The adapter is the rewriter's (``train_rewriter``), or whatever a ``Training`` says. Any of them may die: workers are started
+again from the last checkpoint, actors have their calls repeated or taken over. The work folder, which a cluster of several
+machines must share, holds:
 
 WORK/
 ├── settings.json         what was asked for; the same folder goes on with the same only
@@ -21,7 +22,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,6 +34,7 @@ import ray.train
 from ray.train import ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from agents.models.config import BundledConfig, TransformersConfig
 from agents.tuning.curves import has_board
 from cluster.config import ResourcesConfig
 from cluster.ray_backend import QUIET_THREADS, connect, share
@@ -42,15 +44,15 @@ from cluster.rewriting.production import JUDGEMENTS_IN_FLIGHT, WRITES_IN_FLIGHT,
 from cluster.rewriting.rewards import RewardActor
 from cluster.rewriting.rollouts import RolloutActor
 from cluster.rewriting.teams import Recipe, await_loaded, begin
-from cluster.rewriting.training_config import LimitsConfig, RewriterTrainingConfig
+from cluster.rewriting.training_config import AdapterTraining, LimitsConfig, RewriterTrainingConfig
 from cluster.rewriting.training_material import Material, make_judge
 from cluster.rewriting.training_worker import Actors, Given, make_writer, worker
 from cluster.runfolder import hold, write_atomically
 from cluster.signals import own_signals
 from cluster.work_folder import QUICK, Told, enter, following
 from negotiation.errors import ConfigurationError, RunError
-from rewriter.learning.config import GRPOConfig
-from rewriter.learning.vocabulary import Judge, RolloutWriter
+from rewriter.learning.config import GRPOSettings
+from rewriter.learning.vocabulary import Judge, RolloutWriter, SupervisedRow
 
 STORE_BYTES = 400_000_000
 """Object store of a local cluster: two versions of an adapter's weights, and texts."""
@@ -68,8 +70,8 @@ class Makers:
         judge: makes what a reward actor holds.
     """
 
-    writer: Callable[[], RolloutWriter]
-    judge: Callable[[], Judge]
+    writer: Callable[[], RolloutWriter[Any]]
+    judge: Callable[[], Judge[Any]]
 
     @classmethod
     def of(cls, config: RewriterTrainingConfig) -> Makers:
@@ -88,6 +90,29 @@ class Allotment:
 
     worker: tuple[float, float]
     actor: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A training of an adapter, before it begins.
+
+    Attributes:
+        config: of the training, with local folders in full.
+        name: begins the names of its actors.
+        whose: training it is, for messages.
+        settings: what determines the adapter, as plain JSON values.
+        requests: of GRPO.
+        rows: of SFT.
+        measure: more figures, once the adapter is in ``config.out``; Ray is connected then, and all actors are gone.
+    """
+
+    config: AdapterTraining
+    name: str
+    whose: str
+    settings: Mapping[str, Any]
+    requests: tuple[Any, ...] = ()
+    rows: tuple[SupervisedRow, ...] = ()
+    measure: Callable[[], dict[str, Any]] | None = None
 
 
 def train_rewriter(
@@ -114,29 +139,46 @@ def train_rewriter(
         RunInUseError: if another process trains in the work folder.
         RunError: if the work folder is of another training, the cluster has no room, or processes kept dying.
     """
-    learning = config.learning
-    if isinstance(learning, GRPOConfig) and len(material.requests) < learning.prompts:
+    placed = _anywhere(config)
+    training = Training(
+        config=placed,
+        name="rewriter",
+        whose="the rewriter",
+        settings=config.tree() | {"material": material.fingerprint()},
+        requests=material.requests,
+        rows=material.rows,
+    )
+    return train_adapter(training, makers or Makers.of(placed), told, address)
+
+
+def train_adapter(
+    training: Training, makers: Makers, told: Told = lambda event: None, address: str | None = None
+) -> dict[str, Any]:
+    """Train whatever is left to do and put the adapter into its place; ``train_rewriter`` says what is given and raised."""
+    config, learning = training.config, training.config.learning
+    if isinstance(learning, GRPOSettings) and len(training.requests) < learning.prompts:
         raise ConfigurationError(
-            f"{len(material.requests)} requests for {learning.prompts} prompts in a step; give more data, or fewer"
+            f"{len(training.requests)} requests for {learning.prompts} prompts in a step; give more data, or fewer"
             " --prompts-per-step"
         )
     work = config.work.resolve()
     with hold(work, "--work"):
-        enter(work, config.tree() | {"material": material.fingerprint()})
+        enter(work, training.settings)
         finished = work / "figures.json"
         if finished.is_file() and (config.out / "adapter_config.json").is_file():
             figures: dict[str, Any] = json.loads(finished.read_text(encoding="utf-8"))
             return figures
         os.environ.update({name: os.environ.get(name, value) for name, value in QUICK.items()})
         began = time.monotonic()
-        given = Given(
-            _anywhere(config), work, f"rewriter-{secrets.token_hex(3)}", material.requests, material.rows
-        )
+        run = f"{training.name}-{secrets.token_hex(3)}"
+        given = Given(config, work, run, training.requests, training.rows, whose=training.whose)
         with own_signals() as back:
             owner = connect(ResourcesConfig(object_store_bytes=STORE_BYTES), address)
             back()
             try:
-                figures = _train(given, makers or Makers.of(given.config), told)
+                figures = _train(given, makers, told)
+                if training.measure is not None:
+                    figures |= training.measure()
             finally:
                 if owner:
                     ray.shutdown()
@@ -165,7 +207,7 @@ def faults(figures: dict[str, Any], limits: LimitsConfig) -> list[str]:
     ]
 
 
-def allot(config: RewriterTrainingConfig, actors: int, cpus: float, gpus: float) -> Allotment:
+def allot(config: AdapterTraining, actors: int, cpus: float, gpus: float) -> Allotment:
     """Equal parts of a cluster for all workers and actors, at most what each can use, so that all fit.
 
     Args:
@@ -188,31 +230,36 @@ def allot(config: RewriterTrainingConfig, actors: int, cpus: float, gpus: float)
 
 def _anywhere(config: RewriterTrainingConfig) -> RewriterTrainingConfig:
     """With local folders in full, since a worker or actor may have another working directory."""
-    found: dict[str, Any] = {}
-    if config.start is not None:
-        found["start"] = config.start.expanduser().resolve()
-    path = getattr(config.model, "path", None)
-    if path is not None and Path(path).expanduser().is_dir():
-        found["model"] = config.model.model_copy(update={"path": str(Path(path).expanduser().resolve())})
+    found = full_paths(config.model, config.start)
     if Path(config.detector).expanduser().is_dir():
         found["detector"] = str(Path(config.detector).expanduser().resolve())
     return config.model_copy(update=found)
 
 
+def full_paths(model: BundledConfig | TransformersConfig, start: Path | None) -> dict[str, Any]:
+    """Those of a configuration's ``model`` and ``start`` that are local folders, as they are to be named everywhere."""
+    found: dict[str, Any] = {}
+    if start is not None:
+        found["start"] = start.expanduser().resolve()
+    path = getattr(model, "path", None)
+    if path is not None and Path(path).expanduser().is_dir():
+        found["model"] = model.model_copy(update={"path": str(Path(path).expanduser().resolve())})
+    return found
+
+
 def _train(given: Given, makers: Makers, told: Told) -> dict[str, Any]:
     """Begin the actors that the method wants, make pairs if it learns from these, and run Ray Train."""
     config = given.config
-    if config.samples_first:
-        given = replace(given, requests=(), rows=_pairs(given, makers, told))
+    if isinstance(config, RewriterTrainingConfig) and config.samples_first:
+        given = replace(given, requests=(), rows=_pairs(given, config, makers, told))
     with _actors(given, makers) as whole, following(given.work, told):
         return _fit(whole)
 
 
-def _pairs(given: Given, makers: Makers, told: Told) -> Any:
+def _pairs(given: Given, config: RewriterTrainingConfig, makers: Makers, told: Told) -> Any:
     """The preference pairs, sampled now or before."""
     path = given.work / FILE
     if not path.is_file():
-        config = given.config
         with _actors(given, makers, sampling=True) as whole:
             assert whole.writers is not None
             assert whole.judges is not None
@@ -241,7 +288,7 @@ def _actors(given: Given, makers: Makers, *, sampling: bool = False) -> Iterator
         sampling: they are wanted before the training, when there are no workers yet.
     """
     config = given.config
-    if not (sampling or isinstance(config.learning, GRPOConfig)):
+    if not (sampling or isinstance(config.learning, GRPOSettings)):
         yield given
         return
     total = ray.cluster_resources()
@@ -287,7 +334,7 @@ def _fit(given: Given) -> dict[str, Any]:
         scaling_config=scaling,
         run_config=run_config(work, config.failures, config.threads),
     )
-    figures = fit_adapter(trainer, "the rewriter", work, config.out, config.failures, _reason)
+    figures = fit_adapter(trainer, given.whose, work, config.out, config.failures, _reason)
     return {name: value for name, value in figures.items() if name != "step"}
 
 
@@ -299,10 +346,10 @@ def _reason(error: Exception) -> str:
     return last_line(error)
 
 
-def _scaling(config: RewriterTrainingConfig) -> tuple[ScalingConfig, str]:
+def _scaling(config: AdapterTraining) -> tuple[ScalingConfig, str]:
     """What each worker gets, and how they talk: workers that share a GPU cannot by NCCL."""
     total = ray.cluster_resources()
-    grpo = isinstance(config.learning, GRPOConfig)
+    grpo = isinstance(config.learning, GRPOSettings)
     actors = config.flow.rollouts + config.flow.judges if grpo else 0
     cpu, gpu = allot(config, actors, total.get("CPU", 1.0), total.get("GPU", 0.0)).worker
     resources = {"CPU": cpu} | ({"GPU": gpu} if gpu else {})

@@ -20,7 +20,7 @@ def run(flags: Mapping[str, Any], output: Output) -> int:
     dry, address = given.pop("dry_run", False), given.pop("address", None)
     config = rewriter_training_config(given, given.pop("config", None))
     if dry:
-        return _tell(output, {"out": str(config.out), "config": config.model_dump(mode="json")})
+        return tell_result(output, {"out": str(config.out), "config": config.model_dump(mode="json")})
     from cluster.rewriting.training_material import read_material
 
     console = output.side_console
@@ -49,7 +49,7 @@ def run(flags: Mapping[str, Any], output: Output) -> int:
             "No curves for TensorBoard: tensorboardX is not installed (extra 'train'); they are in"
             f" {config.work / 'events.jsonl'}"
         )
-    _tell(output, {"out": str(config.out), "check": found, "figures": figures})
+    tell_result(output, {"out": str(config.out), "check": found, "figures": figures})
     return FAILED if found else OK
 
 
@@ -89,7 +89,7 @@ def event_line(method: str, event: Mapping[str, Any]) -> str:
     return f"{', '.join(parts)}; {', '.join(shares)}"
 
 
-def _tell(output: Output, tree: Mapping[str, Any]) -> int:
+def tell_result(output: Output, tree: Mapping[str, Any]) -> int:
     """Print a result: as JSON, or a line a field."""
     if output.as_json:
         output.result(tree)

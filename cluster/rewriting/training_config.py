@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -14,7 +14,9 @@ from negotiation.errors import ConfigurationError
 from rewriter.learning.config import (
     DPOConfig,
     GRPOConfig,
+    GRPOSettings,
     LearningConfig,
+    PairConfig,
     RewardConfig,
     SFTConfig,
     SimPOConfig,
@@ -88,6 +90,65 @@ class SamplesConfig(BaseModel):
     margin: float = Field(0.1, gt=0.0, description="least difference of weighted rewards within a pair")
     pairs: int = Field(1, ge=1, description="most pairs of a request")
     reward: RewardConfig = Field(default_factory=RewardConfig, description="what samples are ranked by")
+
+
+class AdapterTraining(Protocol):
+    """What workers and actors of a training want to know of its configuration, whatever adapter it is for."""
+
+    @property
+    def model(self) -> BundledConfig | TransformersConfig:
+        """The model that the adapter is for."""
+        ...
+
+    @property
+    def start(self) -> Path | None:
+        """Adapter to begin with, and the reference; None for a fresh one."""
+        ...
+
+    @property
+    def work(self) -> Path:
+        """Folder for checkpoints and curves."""
+        ...
+
+    @property
+    def out(self) -> Path:
+        """Folder that receives the adapter."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """Processes that learn together."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where workers and actors compute: auto, cpu or cuda."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of a worker or actor."""
+        ...
+
+    @property
+    def failures(self) -> int:
+        """How often workers, and each actor, are started again."""
+        ...
+
+    @property
+    def learning(self) -> GRPOSettings | PairConfig:
+        """How to train."""
+        ...
+
+    @property
+    def flow(self) -> FlowConfig:
+        """How completions come to be."""
+        ...
+
+    @property
+    def limits(self) -> LimitsConfig:
+        """What fails the check."""
+        ...
 
 
 class RewriterTrainingConfig(BaseModel):

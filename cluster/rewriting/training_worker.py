@@ -24,18 +24,18 @@ from cluster.rewriting.production import (
 )
 from cluster.rewriting.teams import Recipe, Team
 from cluster.rewriting.training_clock import Clock, Gauges, Point, grpo_point, numbers, pair_point, summary
-from cluster.rewriting.training_config import RewriterTrainingConfig
+from cluster.rewriting.training_config import AdapterTraining, RewriterTrainingConfig
 from cluster.work_folder import ADAPTER
 from negotiation.errors import ConcordatError
-from rewriter.learning.config import GRPOConfig
+from rewriter.learning.config import GRPOSettings
 from rewriter.learning.vocabulary import (
     Completion,
     PreferenceRow,
+    Prompts,
     Reward,
     RolloutWriter,
     SupervisedRow,
 )
-from rewriter.vocabulary import RewriteRequest
 
 if TYPE_CHECKING:
     import torch
@@ -63,33 +63,40 @@ class Given:
         config: of the training.
         work: the work folder in full.
         run: name of the training.
-        requests: prompts of GRPO; each step draws some.
+        requests: of GRPO; each step draws some.
         rows: of the other methods.
         writers: rollout actors, for GRPO.
         judges: reward actors, for GRPO.
+        whose: training it is, for messages.
     """
 
-    config: RewriterTrainingConfig
+    config: AdapterTraining
     work: Path
     run: str
-    requests: tuple[RewriteRequest, ...] = ()
+    requests: tuple[Any, ...] = ()
     rows: tuple[SupervisedRow, ...] | tuple[PreferenceRow, ...] = ()
     writers: Actors | None = None
     judges: Actors | None = None
+    whose: str = "the rewriter"
 
     def order(self, step: int) -> Order:
         """What is wanted for a step; as in one process, prompts and samples are a function of seed and step."""
         from rewriter.learning.loop import drawn, step_seed
 
         learning = self.config.learning
-        assert isinstance(learning, GRPOConfig)
+        assert isinstance(learning, GRPOSettings)
         places = drawn(len(self.requests), step, learning)
         requests = tuple(self.requests[place] for place in places)
         return Order(step, requests, learning.group, step_seed(learning, step))
 
 
-def make_policy(config: RewriterTrainingConfig, device: torch.device) -> Policy:
+def make_policy(config: AdapterTraining, device: torch.device, prompts: Prompts[Any] | None = None) -> Policy:
     """The policy with the adapter that the training begins with.
+
+    Args:
+        config: of the training.
+        device: where.
+        prompts: what its requests become dialogues by; the rewriter's if None. Who learns from completions needs none.
 
     Raises:
         ModelError: if model or adapter cannot be loaded, or do not belong together.
@@ -105,10 +112,11 @@ def make_policy(config: RewriterTrainingConfig, device: torch.device) -> Policy:
         seed=learning.seed,
         precision=learning.precision,
         start=config.start,
+        prompts=prompts,
     )
 
 
-def make_writer(config: RewriterTrainingConfig) -> RolloutWriter:
+def make_writer(config: RewriterTrainingConfig) -> RolloutWriter[Any]:
     """What a rollout actor holds."""
     import torch
 
@@ -116,7 +124,7 @@ def make_writer(config: RewriterTrainingConfig) -> RolloutWriter:
     from rewriter.learning.rollout import PolicyRollouts
 
     torch.set_num_threads(config.threads)
-    sampling = config.learning if isinstance(config.learning, GRPOConfig) else config.samples
+    sampling = config.learning if isinstance(config.learning, GRPOSettings) else config.samples
     policy = make_policy(config, choose_device(config.device))
     return PolicyRollouts(policy, max_tokens=sampling.max_tokens, temperature=sampling.temperature)
 
@@ -131,7 +139,7 @@ def worker(loop: dict[str, Given]) -> ConcordatError | None:
     given = loop["given"]
     torch.set_num_threads(given.config.threads)
     try:
-        if isinstance(given.config.learning, GRPOConfig):
+        if isinstance(given.config.learning, GRPOSettings):
             _learn_from_rewards(given)
         else:
             _learn_from_rows(given)
@@ -207,7 +215,7 @@ def _learn_from_rewards(given: Given) -> None:
 
     config, device = given.config, get_device()
     learning, crew = config.learning, TorchCrew(device)
-    assert isinstance(learning, GRPOConfig)
+    assert isinstance(learning, GRPOSettings)
     policy = make_policy(config, device)
     trainer = GRPOTrainer(policy, learning, crew)
     kept = None
@@ -216,7 +224,7 @@ def _learn_from_rewards(given: Given) -> None:
         with checkpoint.as_directory() as folder:
             trainer.load(Path(folder))
             kept = read_kept(Path(folder))
-    about = {"method": config.method, "base": policy.base.name, "workers": crew.size, "device": str(device)}
+    about = {"method": learning.method, "base": policy.base.name, "workers": crew.size, "device": str(device)}
     with ExitStack() as stack:
         journal = stack.enter_context(_Journal(given, policy, trainer.steps_done, crew.rank, about))
         feed = _feed(given, stack) if crew.rank == 0 else None
@@ -266,7 +274,7 @@ def _feed(given: Given, stack: ExitStack) -> Any:
     return feed
 
 
-def own_share(batch: Batch, rank: int, size: int) -> tuple[list[Completion], list[Reward]]:
+def own_share(batch: Batch, rank: int, size: int) -> tuple[list[Completion[Any]], list[Reward]]:
     """A worker's completions and their rewards: every ``size``-th group, whole."""
     mine = [
         (completion, reward)
@@ -286,14 +294,14 @@ def _learn_from_rows(given: Given) -> None:
 
     config, device = given.config, get_device()
     learning, crew = config.learning, TorchCrew(device)
-    assert not isinstance(learning, GRPOConfig)
+    assert not isinstance(learning, GRPOSettings)
     policy = make_policy(config, device)
     trainer = PairTrainer(policy, given.rows, learning, crew)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
             trainer.load(Path(folder))
-    about = {"method": config.method, "base": policy.base.name, "workers": crew.size, "device": str(device)}
+    about = {"method": learning.method, "base": policy.base.name, "workers": crew.size, "device": str(device)}
     about |= {"rows": len(given.rows)}
     with _Journal(given, policy, trainer.steps_done, crew.rank, about) as journal:
         while not trainer.done:
