@@ -18,6 +18,7 @@ _FIELD_OF_FLAG = {
     "seeds": ("seeds",),
     "method": ("methods",),
     "model": ("model",),
+    "proposing": ("proposing",),
     "embedder": ("embedder",),
     "profiles": ("grounding", "profiles"),
     "seed": ("seed",),
@@ -76,16 +77,17 @@ def settings_of_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
     topics = flags.get("topic") or flags.get("topics")
     if topics:
         tree["topics"] = topics
-    if flags.get("adapter"):
-        tree["adapters"] = dict(adapter_of_flag(text) for text in flags["adapter"])
+    for flag, field in (("adapter", "adapters"), ("proposer", "proposers")):
+        if flags.get(flag):
+            tree[field] = dict(adapter_of_flag(text, flag) for text in flags[flag])
     return tree
 
 
-def adapter_of_flag(text: str) -> tuple[str, str]:
-    """Culture and path of one ``--adapter``; raises ``ConfigurationError`` if it is no CULTURE=PATH."""
+def adapter_of_flag(text: str, flag: str = "adapter") -> tuple[str, str]:
+    """Culture and path of one ``--adapter`` or another flag like it; ``ConfigurationError`` if it is no CULTURE=PATH."""
     culture, sign, path = text.partition("=")
     if not (sign and culture and path):
         raise ConfigurationError(
-            f"--adapter {text!r} is no CULTURE=PATH; write e.g. --adapter confucian=adapters/confucian"
+            f"--{flag} {text!r} is no CULTURE=PATH; write e.g. --{flag} confucian=adapters/confucian"
         )
     return culture, path

@@ -156,7 +156,7 @@ class SerialBackend(LocalBackend):
         super().__init__(models, embedder, workers=len(set(map(id, models.values()))))
         self._open = [model for model in models.values() if isinstance(model, OpenAIModel)]
         self.embedder_name = embedder.name
-        self.provenance = provenance(voices, next(iter(models.values())).name)
+        self.provenance = provenance(voices, next(iter(models.values())).name, config.proposing)
 
     def close(self) -> None:
         """Close connections. A batch that runs is not waited for: nobody wants its answer any more."""

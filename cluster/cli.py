@@ -107,6 +107,8 @@ def _negotiate(
     method: flags.Methods = None,
     model: flags.Model = None,
     adapter: flags.Adapters = None,
+    proposer: flags.Proposers = None,
+    proposing: flags.ProposingWay = None,
     embedder: flags.Embedder = None,
     profiles: flags.ShownProfiles = None,
     seed: flags.Seed = None,

@@ -8,12 +8,13 @@ import os
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from agents.asking import SpeakingConfig
 from agents.baselines.config import BaselinesConfig
+from agents.culture_agent import Proposing
 from agents.cultures import check_cultures, get_culture, load_cultures
 from agents.grounding import Grounding, GroundingConfig
 from agents.models.config import BundledConfig, ModelConfig, parse_model_argument
@@ -37,6 +38,9 @@ ALL_PAIRS = "all"
 
 SEVERAL = ("pairs", "tables", "seeds")
 """Settings that only runs of several tables or seeds have; the others are saved and hashed without them."""
+
+LEARNED = ("proposers", "proposing")
+"""Settings that only runs with learned oracles have; the others are saved and hashed without them."""
 
 
 class TopicConfig(BaseModel):
@@ -170,6 +174,16 @@ class RunConfig(BaseModel):
         default_factory=dict,
         description="LoRA adapter folder of each culture that has another than the model's own",
     )
+    proposers: dict[str, str] = Field(
+        default_factory=dict,
+        description="LoRA adapter folder of each culture's learned oracle, which writes its candidates; 'concordat train oracle'"
+        " makes it",
+    )
+    proposing: Proposing = Field(
+        "replace",
+        description="replace: learned oracles write all candidates of their cultures; join: about half of each kind, and the"
+        " cultures' own adapters the others",
+    )
     embedder: str = Field(
         "minilm", min_length=1, description="'minilm', or a sentence-transformers model by name or folder"
     )
@@ -205,6 +219,12 @@ class RunConfig(BaseModel):
     @classmethod
     def _spell_tables(cls, tree: Any) -> Any:
         return _with_tables(tree) if isinstance(tree, dict) else tree
+
+    @model_validator(mode="after")
+    def _someone_joins(self) -> Self:
+        if self.proposing == "join" and not self.proposers:
+            raise ValueError("proposing is join, but no culture has a proposer; give --proposer CULTURE=PATH")
+        return self
 
     @field_validator("seeds", mode="after")
     @classmethod
@@ -257,7 +277,7 @@ class RunConfig(BaseModel):
     def _read_model(cls, value: Any) -> Any:
         return parse_model_argument(value) if isinstance(value, str) else value
 
-    @field_validator("adapters", mode="after")
+    @field_validator("adapters", "proposers", mode="after")
     @classmethod
     def _known_adapters(cls, adapters: dict[str, str]) -> dict[str, str]:
         return {get_culture(name).id: path for name, path in adapters.items()}
@@ -281,9 +301,12 @@ class RunConfig(BaseModel):
         return Grounding.load(self.grounding, self.cultures)
 
     def tree(self) -> dict[str, Any]:
-        """The whole configuration as plain JSON values; a run of one table and one seed does not speak of several."""
+        """The whole configuration as plain JSON values; a run of one table and one seed does not speak of several, nor one
+        without learned oracles of these.
+        """
         tree = self.model_dump(mode="json")
-        return {key: value for key, value in tree.items() if key not in SEVERAL or value is not None}
+        left_out = {key for key in SEVERAL if tree[key] is None} | set(() if self.proposers else LEARNED)
+        return {key: value for key, value in tree.items() if key not in left_out}
 
     def short_hash(self) -> str:
         """Six hex digits of what determines the results."""

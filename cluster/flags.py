@@ -65,6 +65,24 @@ Adapters = Annotated[
         rich_help_panel=_MODEL,
     ),
 ]
+Proposers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--proposer",
+        metavar="CULTURE=PATH",
+        help="Adapter of a culture's learned oracle, made by 'concordat train oracle'; it writes the candidates.",
+        rich_help_panel=_MODEL,
+    ),
+]
+ProposingWay = Annotated[
+    str | None,
+    typer.Option(
+        "--proposing",
+        metavar="HOW",
+        help="replace (default): learned oracles write all candidates of their cultures; join: about half of each kind.",
+        rich_help_panel=_MODEL,
+    ),
+]
 Embedder = Annotated[
     str | None,
     typer.Option(

@@ -216,7 +216,7 @@ class RayBackend:
             self.close()
             raise
         self.embedder_name = names[EMBEDDER]
-        self.provenance = provenance(speakers(config), names[plans[0].channel])
+        self.provenance = provenance(speakers(config), names[plans[0].channel], config.proposing)
 
     def _start(
         self,

@@ -27,10 +27,27 @@ class Speaker:
     Attributes:
         culture: its id; also the adapter's name.
         adapter: where the adapter is, ``"shipped"`` for one of the bundled model, None for the bare model.
+        proposer: where its learned oracle's adapter is; None if it has none.
     """
 
     culture: str
     adapter: str | None
+    proposer: str | None = None
+
+    @property
+    def adapters(self) -> dict[str, str]:
+        """Where the adapters are, by their names in the model."""
+        named = {self.culture: self.adapter, proposer_name(self.culture): self.proposer}
+        return {name: place for name, place in named.items() if place is not None}
+
+
+def proposer_name(culture: str) -> str:
+    """Name of the adapter of a culture's learned oracle; no culture has such an id.
+
+    >>> proposer_name("confucian")
+    'confucian-proposer'
+    """
+    return f"{culture}-proposer"
 
 
 def speakers(config: RunConfig) -> tuple[Speaker, ...]:
@@ -39,14 +56,17 @@ def speakers(config: RunConfig) -> tuple[Speaker, ...]:
     Raises:
         ModelError: if an adapter is given for a culture that does not take part.
     """
-    strangers = sorted(set(config.adapters) - set(config.cultures))
-    if strangers:
-        raise ModelError(
-            f"adapters: {', '.join(strangers)} takes no part in this run;"
-            f" its cultures are {', '.join(config.cultures)}"
-        )
+    for field, given in (("adapters", config.adapters), ("proposers", config.proposers)):
+        strangers = sorted(set(given) - set(config.cultures))
+        if strangers:
+            raise ModelError(
+                f"{field}: {', '.join(strangers)} takes no part in this run;"
+                f" its cultures are {', '.join(config.cultures)}"
+            )
     known = _own_adapters(config.model) | config.adapters
-    return tuple(Speaker(culture, known.get(culture)) for culture in config.cultures)
+    return tuple(
+        Speaker(culture, known.get(culture), config.proposers.get(culture)) for culture in config.cultures
+    )
 
 
 def channels(config: RunConfig) -> dict[str, str]:
@@ -67,7 +87,7 @@ def model_of(config: RunConfig, voices: Sequence[Speaker]) -> ModelConfig:
     Raises:
         ModelError: if a local folder that is named is not there.
     """
-    named = {voice.culture: voice.adapter for voice in voices if voice.adapter is not None}
+    named = {name: place for voice in voices for name, place in voice.adapters.items()}
     if isinstance(config.model, OpenAIConfig):
         return config.model.model_copy(update={"adapters": named})
     threads = {} if config.model.num_threads is not None else {"num_threads": config.resources.threads}
@@ -83,10 +103,18 @@ def model_of(config: RunConfig, voices: Sequence[Speaker]) -> ModelConfig:
     return plain.model_copy(update={"adapters": plain.adapters | _folders(others)})
 
 
-def provenance(voices: Sequence[Speaker], model_name: str) -> dict[str, str]:
-    """What records say of where their words came from."""
+def provenance(voices: Sequence[Speaker], model_name: str, proposing: str = "replace") -> dict[str, str]:
+    """What records say of where their words came from.
+
+    Args:
+        voices: of the run.
+        model_name: of its model.
+        proposing: how learned oracles take part; told if there are any.
+    """
     adapters = {f"adapter:{voice.culture}": voice.adapter for voice in voices if voice.adapter is not None}
-    return {"concordat": __version__, "model": model_name, **adapters}
+    learned = {f"proposer:{voice.culture}": voice.proposer for voice in voices if voice.proposer is not None}
+    how = {"proposing": proposing} if learned else {}
+    return {"concordat": __version__, "model": model_name, **adapters, **learned, **how}
 
 
 def _folders(adapters: dict[str, str]) -> dict[str, str]:

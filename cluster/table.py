@@ -22,6 +22,7 @@ from cluster.backends import SessionEmbedder
 from cluster.config import RunConfig
 from cluster.plan import PlannedNegotiation
 from cluster.runfolder import RunFolder
+from cluster.speakers import proposer_name
 from negotiation.dialogue import DialogueRecord
 from negotiation.opening import Openings, open_table
 from negotiation.oracle import NegotiationEvent
@@ -128,6 +129,8 @@ class Table:
                 adapter=culture.id if f"adapter:{culture.id}" in adapted else None,
                 prompts=self.setting.prompts,
                 speaking=config.speaking,
+                proposer=proposer_name(culture.id) if f"proposer:{culture.id}" in adapted else None,
+                proposing=config.proposing,
             )
             for culture in self.cultures
         )
