@@ -15,13 +15,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from agents.values import SCHWARTZ_VALUES
-from cluster.serving import negotiation_schema, schema
+from cluster.serving import bargaining_schema, negotiation_schema, schema
 from cluster.serving.page import HEADERS, page_files
+from cluster.serving.plays import Plays
+from tests.unit.cluster.serving.standins import bargaining_policy
 
 NAMES = {
     "english-speaking": ("English-Speaking", 1.87, 0.72),
@@ -47,6 +50,7 @@ MOVED = (
 )
 EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
 WEIGHTS = (((1.0,), (1.0,)), ((0.45, 0.55), (0.7, 0.3)), ((0.24, 0.13, 0.63), (0.4, 0.6)))
+SEED = 0
 GAINS = ((0.051, 0.034), (0.021, -0.004), (0.0, None))
 
 
@@ -67,6 +71,7 @@ class PolicyServer:
         cancelled: ids of negotiations that were cancelled by request.
         left: how many negotiations' clients left.
         asked: bodies of the questions so far.
+        plays: against the bargaining policy; all are dealt alike.
     """
 
     url: str = ""
@@ -81,6 +86,7 @@ class PolicyServer:
     cancelled: list[str] = field(default_factory=list)
     left: int = 0
     asked: list[dict[str, Any]] = field(default_factory=list)
+    plays: Plays = field(default_factory=lambda: Plays(10, lambda: np.random.default_rng(SEED)))
 
     def say(self, text: str) -> str:
         return EVIL + text if self.hostile else text
@@ -135,6 +141,7 @@ def policy(
         rounds=3,
         values=values(1),
         sides=sides,
+        bargaining=id_ == "duty-1",
     )
 
 
@@ -327,6 +334,21 @@ def work(app: FastAPI, server: PolicyServer) -> None:
         server.cancelled.append(id_)
         live[id_].set()
         return negotiation_schema.Cancelled(negotiation_id=id_)
+
+    @app.post("/v1/policies/{id_}/bargain")
+    async def bargain(id_: str, asked: bargaining_schema.PlayRequest) -> Any:
+        if server.trouble:
+            return error(server.trouble, "no room", "overloaded", **{"Retry-After": "7"})
+        at_table = bargaining_policy(id_)
+        for offer in at_table.offers:
+            offer["content"] = server.say(offer["content"])  # type: ignore[index]  # a dictionary of the stand-in
+        return server.plays.start(at_table, at_table.players.index(asked.side))
+
+    @app.post("/v1/bargain/{play}")
+    async def move(play: str, asked: bargaining_schema.MoveRequest) -> Any:
+        if server.trouble:
+            return error(server.trouble, "no room", "overloaded", **{"Retry-After": "7"})
+        return server.plays.move(play, asked.action, asked.after)
 
     @app.post("/v1/chat/completions")
     async def chat(request: Request) -> Any:

@@ -1,5 +1,6 @@
 // The page: which view is shown, and what the server is asked when it opens.
 import { json } from "./api.js";
+import { bargainView, toBargain } from "./bargain.js";
 import { chooseModel, initAsk, loadModels } from "./ask.js";
 import { radar } from "./charts.js";
 import { byId, el, figure, number, said, showError, table, tiny } from "./dom.js";
@@ -36,10 +37,12 @@ async function showPolicy(id) {
   const sides = policy.sides.map((side, k) => ({ ...side, index: index[k], letter: "ABCDEFGH"[k % 8], stages: [] }));
   const series = policy.values ? [{ name: "Policy", index: 0, values: policy.values }] : [];
   place.replaceChildren(said("h1", policy.topic.text, { id: "policy-title", tabindex: "-1" }),
-    el("p", { class: "actions" }, el("a", { class: "button", href: `#/ask/${encodeURIComponent(`consensus/${policy.id}`)}` }, "Ask this policy")),
+    el("p", { class: "actions" }, el("a", { class: "button", href: `#/ask/${encodeURIComponent(`consensus/${policy.id}`)}` }, "Ask this policy"),
+      policy.bargaining ? el("button", { type: "button", on: { click: toBargain } }, "Bargain with it") : null),
     tiles([["Outcome", policy.converged ? "Converged" : "Not converged"], ["Rounds", String(policy.rounds)], ["NashConv", tiny(policy.nash_conv), "0 is an exact equilibrium"]]),
     el("div", { class: "sides" }, sides.map((side) => sideView(side, 2).node)),
-    ...(series.length ? [figure("Values of the policy", "As the detector reads them; the target of what it says.", (width) => radar(series, width), valueTable(series), "h2").node] : []));
+    ...(series.length ? [figure("Values of the policy", "As the detector reads them; the target of what it says.", (width) => radar(series, width), valueTable(series), "h2").node] : []),
+    ...(policy.bargaining ? [bargainView(policy, index)] : []));
 }
 
 function showCultures() {

@@ -17,7 +17,7 @@ function spots(place) {
 }
 
 // Chooses a spot for each place: in turn, then again with all others in view until nothing changes.
-function arrange(places, bounds) {
+export function arrange(places, bounds) {
   const marks = places.map((p) => ({ left: p.px - 7, right: p.px + 7, top: p.py - 7, bottom: p.py + 7 }));
   const outside = (box) => Math.max(0, bounds.left - box.left) + Math.max(0, box.right - bounds.right) + Math.max(0, bounds.top - box.top) + Math.max(0, box.bottom - bounds.bottom);
   const found = places.map(() => null);
