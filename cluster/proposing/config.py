@@ -48,6 +48,7 @@ class MeasureConfig(BaseModel):
         24, ge=0, description="most situations, spread over the topics; 0 measures nothing"
     )
     candidates: int = Field(8, ge=1, description="candidates of each adapter in each situation")
+    temperature: float = Field(0.8, gt=0.0, description="of sampling; the run's agents' if left out")
 
 
 class OracleTrainingConfig(BaseModel):
@@ -173,6 +174,8 @@ def oracle_training_config(flags: Mapping[str, Any], file: Path | None = None) -
     learning.setdefault("check_every", 1)
     if tree["model"] == "bundled" or isinstance(tree["model"], BundledConfig):
         learning.setdefault("learning_rate", BUNDLED_RATE)
+    if run.speaking.temperature:
+        tree["measure"] = {"temperature": run.speaking.temperature} | tree.get("measure", {})
     game = run.game
     weights = {
         "consistency_weight": game.alpha,

@@ -132,14 +132,13 @@ def _gains(config: OracleTrainingConfig, situations: Sequence[Situation], epsilo
         "max_task_retries": config.failures,
         "runtime_env": {"env_vars": QUIET_THREADS | {"OMP_NUM_THREADS": str(config.threads)}},
     }
-    # Copies are to be valued as the game values them.
-    valued = config.learning.model_copy(
-        update={"reward": config.learning.reward.model_copy(update={"copy_floor": False})}
-    )
-    judged = config.model_copy(update={"learning": valued})
+    # Sampled as agents sample, and copies valued as the game values them.
+    valued = config.learning.reward.model_copy(update={"copy_floor": False})
+    learning = {"reward": valued, "temperature": config.measure.temperature}
+    config = config.model_copy(update={"learning": config.learning.model_copy(update=learning)})
     run, resources = f"oracle-{secrets.token_hex(3)}", ResourcesConfig(restarts=config.failures)
     writers = Recipe(RolloutActor, partial(make_writer, config), "rollouts", run, options)
-    judges = Recipe(RewardActor, partial(make_judge, judged), "judges", run, options)
+    judges = Recipe(RewardActor, partial(make_judge, config), "judges", run, options)
     begun = [begin(recipe, count) for recipe, count in zip((writers, judges), counts, strict=True)]
     production = Production(
         Team(begun[0], writers, WRITES_IN_FLIGHT, resources),
