@@ -15,7 +15,7 @@ def train_oracle(
     run: flags.RunArgument,
     culture: oracle.Culture,
     config: rewriter.Config = None,
-    model: train.BaseModel = None,
+    model: oracle.Model = None,
     start: oracle.Start = None,
     steps: rewriter.Steps = None,
     budget: rewriter.Budget = None,

@@ -13,12 +13,21 @@ Culture = Annotated[
     str,
     typer.Option("--culture", metavar="CULTURE", help="Whose oracle; it must have taken part in the run."),
 ]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        help="For whom: 'bundled', a folder or a hub name (default: the run's).",
+        rich_help_panel=_HOW,
+    ),
+]
 Start = Annotated[
     Path | None,
     typer.Option(
         "--start",
         metavar="ADAPTER",
-        help="Adapter to begin with, and the reference (default: the culture's own in the run).",
+        help="Adapter to begin with, and the reference (default: the culture's own in the run; with --model a fresh one).",
         rich_help_panel=_HOW,
     ),
 ]
