@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -105,14 +106,42 @@ def visit(browser: Browser) -> Iterator[Visiting]:
         assert seen.strangers == []
 
 
+MOST_BYTES = 250_000
+"""Of a picture in the documentation."""
+
+
 @pytest.fixture
-def screenshot() -> Callable[[Visit, str], None]:
-    """Keeps a picture of the whole page in the folder that CONCORDAT_SCREENSHOTS names; without it, does nothing."""
+def screenshot() -> Callable[..., None]:
+    """Keeps a picture of the page in the folder that CONCORDAT_SCREENSHOTS names; without it, does nothing.
+
+    ``part`` is a selector: the picture begins there. ``tall`` is its greatest height in pixels of the page.
+    """
     folder = os.environ.get("CONCORDAT_SCREENSHOTS")
 
-    def take(seen: Visit, name: str) -> None:
-        if folder:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            seen.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+    def take(seen: Visit, name: str, part: str = "body", tall: int = 2_000) -> None:
+        if not folder:
+            return
+        seen.page.evaluate("document.activeElement.blur()")
+        seen.page.mouse.move(0, 0)
+        seen.page.wait_for_timeout(300)  # figures are drawn when their width is known
+        top, bottom = seen.page.evaluate(
+            "(part) => [document.querySelector(part).getBoundingClientRect().top + scrollY, document.body.scrollHeight]",
+            part,
+        )
+        width = seen.page.viewport_size["width"]
+        clip = {"x": 0, "y": top, "width": width, "height": min(tall, bottom - top)}
+        _keep(Path(folder) / f"{name}.png", seen.page.screenshot(full_page=True, clip=clip))
 
     return take
+
+
+def _keep(path: Path, picture: bytes) -> None:
+    """A picture; with a palette if it would be too large."""
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    image.save(path, optimize=True)
+    if path.stat().st_size >= MOST_BYTES:
+        image.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(path, optimize=True)
+    assert path.stat().st_size < MOST_BYTES, f"{path} has {path.stat().st_size:,} bytes"

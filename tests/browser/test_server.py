@@ -1,7 +1,8 @@
 """The page in a real Chromium against ``concordat serve`` with the bundled model.
 
 With CONCORDAT_SCREENSHOTS=docs/images it writes the pictures of the page; CONCORDAT_RUN=runs/... serves that run instead of a
-small one of its own, and CONCORDAT_URL=http://... asks a server that runs already:
+small one of its own, CONCORDAT_POLICY=ID opens that policy instead of the first, and CONCORDAT_URL=http://... asks a server that
+runs already:
 
     CONCORDAT_SCREENSHOTS=docs/images CONCORDAT_RUN=runs/first pytest tests/browser/test_server.py -m slow
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -25,6 +27,7 @@ import pytest
 
 from tests.browser.conftest import Visit, Visiting, playwright
 from tests.policy_server import PolicyServer, policy
+from tests.unit.cluster.serving.standins import bargaining_policy, write_bargaining
 
 pytest.importorskip("torch", reason="the bundled model needs the extra 'cpu' or 'gpu'")
 pytest.importorskip("ray.serve", reason="the server needs the extra 'serve'")
@@ -66,6 +69,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     run = Path(named) if named else tmp_path_factory.mktemp("run")
     if not named:
         policy_file(run / "policies")
+        write_bargaining(run, bargaining_policy("duty-1"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -99,28 +103,43 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError(f"the server was not ready within {START_S} s")
 
 
-Screenshot = Callable[[Visit, str], None]
+Screenshot = Callable[..., None]
 
 
-@pytest.mark.parametrize("width", [1280, 400])
-def test_a_day_at_the_page(server: str, visit: Visiting, screenshot: Screenshot, width: int) -> None:
-    seen = visit(server, width=width)
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "light"), (1280, "dark")])
+def test_a_day_at_the_page(
+    server: str, visit: Visiting, screenshot: Screenshot, width: int, scheme: str
+) -> None:
+    seen = visit(server, width=width, scheme=scheme)
+    name = f"page-{width}" + ("-dark" if scheme == "dark" else "")
     page = seen.go()
     negotiate(page)
     assert seen.too_wide == 0
-    screenshot(seen, f"page-{width}-negotiate")
-    ask(seen.go("policies"))
+    screenshot(seen, f"{name}-negotiate")
+    open_policy(seen)
+    ask(page)
     assert seen.too_wide == 0
-    screenshot(seen, f"page-{width}-ask")
+    screenshot(seen, f"{name}-ask")
     for view in ("policies", "cultures"):
         seen.go(view)
         page.wait_for_timeout(300)
         assert seen.too_wide == 0
-        screenshot(seen, f"page-{width}-{view}")
-    seen.go("policies")
-    page.locator(".row a").first.click()
+        if view == "cultures":
+            screenshot(seen, f"{name}-{view}")
+    open_policy(seen)
     expect(page.get_by_role("img", name="Policy: highest")).to_be_visible(timeout=LONG_MS)
-    screenshot(seen, f"page-{width}-policy")
+    screenshot(seen, f"{name}-policy")
+    bargain(page)
+    assert seen.too_wide == 0
+    screenshot(seen, f"{name}-bargain", part="#bargain")
+
+
+def open_policy(seen: Visit) -> None:
+    """The one that is named in the environment, or the first."""
+    if "CONCORDAT_POLICY" in os.environ:
+        seen.go(f"policy/{os.environ['CONCORDAT_POLICY']}")
+    else:
+        seen.go("policies").locator(".row a").first.click()
 
 
 def negotiate(page: Any) -> None:
@@ -142,7 +161,6 @@ def negotiate(page: Any) -> None:
 
 
 def ask(page: Any) -> None:
-    page.locator(".row a").first.click()
     page.get_by_role("link", name="Ask this policy").click(timeout=LONG_MS)
     page.get_by_label("Your question").fill("Should everyone have to vote?")
     page.get_by_role("button", name="Ask", exact=True).click()
@@ -151,6 +169,24 @@ def ask(page: Any) -> None:
     expect(answer.get_by_role("region", name="Base model").locator("p")).not_to_be_empty()
     expect(answer.get_by_role("region", name="Policy").locator("p")).not_to_be_empty()
     page.wait_for_timeout(300)
+
+
+def bargain(page: Any) -> None:
+    """Make the offer that is liked best, and accept whatever comes, until the end."""
+    page.get_by_role("button", name="Bargain with it").click()
+    section = page.get_by_role("region", name="Bargain with it")
+    section.get_by_role("button", name="Begin").click()
+    ended = section.get_by_role("img", name="Payoffs of")
+    act = section.get_by_role("button", name=re.compile("Make this offer|Accept"))
+    expect(act).to_be_visible()
+    for _ in range(10):
+        if ended.is_visible():
+            break
+        said = section.locator(".talk li").count()
+        act.click()
+        expect(section.locator(".talk li").nth(said)).to_be_visible()
+    expect(ended).to_be_visible()
+    expect(section.locator(".outcome")).to_contain_text("You get")
 
 
 def test_a_negotiation_is_cancelled(server: str, visit: Visiting) -> None:
