@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.metrics.catalogue import MEASURES
-from benchmarks import game_tables, scale_tables
+from benchmarks import game_tables, oracle_tables, scale_tables
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER / "README.md"
@@ -74,6 +74,7 @@ def page() -> str:
         ("polymatrix", game_tables.polymatrix),
         ("many_parties", game_tables.many_parties),
         ("culture_adapters", _culture_adapters),
+        ("learned_oracle", oracle_tables.learned_oracle),
         ("scheduling", scale_tables.scheduling),
         ("scaling", scale_tables.scaling),
         ("chaos", scale_tables.chaos),
