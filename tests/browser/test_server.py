@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 expect = playwright.expect
 START_S, STOP_S = 400, 90
 LONG_MS = 900_000
-QUESTION = "Should voting be a duty?"
+QUESTION = "Should half the seats in parliament be kept for women?"
 
 
 def policy_file(folder: Path) -> None:

@@ -17,7 +17,12 @@ import httpx
 import openai
 import pytest
 
-from tests.unit.cluster.serving.standins import policy_tree, write_policy
+from tests.unit.cluster.serving.standins import (
+    bargaining_policy,
+    policy_tree,
+    write_bargaining,
+    write_policy,
+)
 
 DOCS = Path(__file__).parents[2] / "docs" / "serving.md"
 TABLE = "consensus/english-speaking+confucian"
@@ -36,6 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("run")
     write_policy(run, policy_tree("voting-1", "Should voting be a duty?"))
     write_policy(run, policy_tree("tax-1", "Should inheritance be taxed?"))
+    write_bargaining(run, bargaining_policy("voting-1"))
     return run
 
 
@@ -133,6 +139,10 @@ def documented() -> list[str]:
 @pytest.mark.parametrize("command", documented(), ids=lambda command: re.search(r"8000(\S+)", command)[1])  # type: ignore[index]
 def test_the_documented_commands_do_what_they_say(url: str, command: str) -> None:
     command = command.replace("http://127.0.0.1:8000", url).replace("POLICY", "voting-1")
+    if "PLAY" in command:
+        asked = {"side": "english-speaking"}
+        play = httpx.post(f"{url}/v1/policies/voting-1/bargain", json=asked, timeout=60.0).json()
+        command = command.replace("PLAY", play["id"])
     done = subprocess.run(
         ["bash", "-c", command.replace("curl ", "curl --fail-with-body ", 1)],
         capture_output=True,
@@ -175,29 +185,55 @@ def test_a_client_that_leaves_makes_room(url: str) -> None:
         time.sleep(0.2)
 
 
+def test_a_play_from_the_terminal_goes_to_its_end(
+    url: str, concordat: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda prompt: "2" if "offer (" in prompt else "a")
+    done = concordat("play", "--server", url, "voting", "--json")
+    assert done.status == 0
+    assert (done.json["policy"], done.json["agreement"]) == ("voting-1", 1)
+    assert [move["says"] for move in done.json["said"]] == ["Meet halfway", "accept"]
+    assert done.json["payoffs"][1] == 0.5
+    play = httpx.post(f"{url}/v1/policies/voting-1/bargain", json={"side": "confucian"}, timeout=60.0).json()
+    wrong = httpx.post(f"{url}/v1/bargain/{play['id']}", json={"action": 0}, timeout=60.0)
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "illegal_action")
+    lost = httpx.get(f"{url}/v1/bargain/play-none", timeout=60.0)
+    assert (lost.status_code, lost.json()["error"]["code"]) == (404, "play_not_found")
+
+
 def test_a_policy_is_replaced_without_a_lost_question(url: str, run: Path) -> None:
-    statuses: list[int] = []
+    chat = "/v1/chat/completions", {"model": "consensus/tax-1", "messages": QUESTION, "max_tokens": 8}
+    act = "/v1/policies/voting-1/act", {"side": "english-speaking", "kind": 0}
+    play = "/v1/policies/voting-1/bargain", {"side": "confucian"}
+    statuses: list[tuple[str, int]] = []
     stop = threading.Event()
 
-    def ask() -> None:
+    def ask(path: str, body: dict[str, Any]) -> None:
         while not stop.is_set():
-            asked = {"model": "consensus/tax-1", "messages": QUESTION, "max_tokens": 8}
-            statuses.append(httpx.post(f"{url}/v1/chat/completions", json=asked, timeout=60.0).status_code)
+            statuses.append((path, httpx.post(f"{url}{path}", json=body, timeout=60.0).status_code))
 
-    asking = threading.Thread(target=ask)
-    asking.start()
+    asking = [threading.Thread(target=ask, args=one) for one in (chat, chat, act, play)]
+    for one in asking:
+        one.start()
     try:
         (run / "policies").rename(run / "old")
+        (run / "bargaining").rename(run / "old-bargaining")
         write_policy(run, policy_tree("tax-1", "Should gifts be taxed as well?"))
         write_policy(run, policy_tree("voting-1", "Should voting be a duty?"))
+        other = bargaining_policy("voting-1")
+        other.offers[0]["content"] = "Stay quite free"  # type: ignore[index]  # a dictionary of the stand-in
+        write_bargaining(run, other)
         deadline = time.monotonic() + 60
-        while "gifts" not in httpx.get(f"{url}/v1/policies/tax-1", timeout=60.0).text:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        for path, word in (("/v1/policies/tax-1", "gifts"), ("/v1/policies/voting-1/bargaining", "quite")):
+            while word not in httpx.get(f"{url}{path}", timeout=60.0).text:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
     finally:
         stop.set()
-        asking.join()
-    assert set(statuses) == {200}
+        for one in asking:
+            one.join()
+    assert {status for _, status in statuses} == {200}
+    assert {path for path, _ in statuses} == {chat[0], act[0], play[0]}
 
 
 def test_a_model_that_dies_costs_only_what_it_was_at_and_comes_back(url: str) -> None:
