@@ -64,7 +64,7 @@ def play_policy(asked: PlayAsked, output: Output) -> int:
 
     Raises:
         RunError: if the folder, or the server, has no bargaining policies.
-        ConfigurationError: if the negotiation or the side is not there, or flags do not go together.
+        ConfigurationError: if the negotiation or the side is not there, flags do not go together, or the input ends too early.
         ModelServerError: if the server does not answer.
     """
     console = output.side_console if output.as_json else output.table_console
@@ -72,8 +72,13 @@ def play_policy(asked: PlayAsked, output: Output) -> int:
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    with ExitStack() as stack:
-        end = play(_table(asked, stack, output), input, say)
+    try:
+        with ExitStack() as stack:
+            end = play(_table(asked, stack, output), input, say)
+    except EOFError as error:
+        raise ConfigurationError(
+            "standard input ended before the play did; play at a terminal, or pipe in a line for each move"
+        ) from error
     if output.as_json:
         output.result(tree(end))
     return OK

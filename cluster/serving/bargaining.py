@@ -103,7 +103,7 @@ def _read(path: Path) -> HeldBargaining | None:
             zlib.compress(numbers, 3),
         )
         described(policy, TopicReply(id="", text=policy.topic), None)  # so that nothing in it fails later
-    except (OSError, ValueError, RecordError) as error:
+    except (OSError, ValueError, RecordError, ImportError) as error:  # without safetensors the rest is served
         logger.warning("bargaining policy %s is not served: %s", path.name, error)
         return None
     return held
@@ -140,7 +140,7 @@ def described(policy: BargainingPolicy, topic: TopicReply, side: str | None) -> 
         answers=list(ANSWERS),
         turns=stakes.turns,
         discount=stakes.discount,
-        nash_conv=policy.nash_conv,
+        nash_conv=max(0.0, policy.nash_conv),
         own=own,
     )
 

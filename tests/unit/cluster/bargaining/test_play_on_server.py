@@ -127,6 +127,19 @@ def test_a_server_without_bargaining(concordat: Callable[..., Any], tmp_path: Pa
     assert "serves no bargaining policies" in err
 
 
+def test_the_input_ends_too_early(
+    concordat: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(prompt: str) -> str:
+        raise EOFError
+
+    write_bargaining(tmp_path, bargaining_policy("voting-1"))
+    monkeypatch.setattr("cluster.bargaining.play.input", closed, raising=False)
+    status, _, err = concordat("play", str(tmp_path))
+    assert status == 2
+    assert "standard input ended" in err
+
+
 def test_nobody_answers(concordat: Callable[..., Any]) -> None:
     status, _, err = concordat("play", "--server", "http://127.0.0.1:9", "--json")
     assert status == 1

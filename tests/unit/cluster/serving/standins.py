@@ -100,35 +100,42 @@ def bargaining_policy(
         discount=0.9,
         turns=2,
     )
+    policy = uniform_policy(negotiation, players, stakes, "Stay free", "Meet halfway", "Vote together")
+    policy.offers[1]["player"] = 0  # type: ignore[index]  # a dictionary
+    policy.offers[2]["player"] = 1  # type: ignore[index]
+    for side in range(2):
+        states = zip(policy.names[side], policy.actions[side], strict=True)
+        chances = [float(one == _wanted(name, actions)) for name, actions in states for one in actions]
+        policy.mixtures[side][:] = chances
+    return policy
+
+
+def uniform_policy(
+    negotiation: str, players: Sequence[str], stakes: Stakes, *headings: str
+) -> BargainingPolicy:
+    """All legal actions are as likely; offers are the players' in turn."""
     tree = GameTree.of(load(stakes))
-    mixtures = []
-    for side in tree.sides:
-        chances: list[float] = []
-        for name, actions in zip(side.names, side.actions, strict=True):
-            chances += [float(action == _wanted(name, actions)) for action in actions]
-        mixtures.append(np.array(chances))
+    even = tuple(np.concatenate([np.full(len(a), 1 / len(a)) for a in side.actions]) for side in tree.sides)
     return BargainingPolicy(
         id=negotiation,
         topic="Should voting be a duty?",
         players=tuple(players),
         offers=tuple(
             {
-                "id": f"p{player}-r{place}",
-                "player": player,
-                "content": content,
+                "id": f"offer-{place}",
+                "player": place % len(players),
+                "content": headings[place] if headings else f"Rule {place}",
                 "reason": "It helps.",
                 "description": "Do it.",
             }
-            for place, (player, content) in enumerate(
-                ((0, "Stay free"), (0, "Meet halfway"), (1, "Vote together"))
-            )
+            for place in range(stakes.offers)
         ),
         stakes=stakes,
         names=tuple(side.names for side in tree.sides),
         actions=tuple(side.actions for side in tree.sides),
-        pools=tuple(mixture[None] for mixture in mixtures),
-        weights=(np.ones(1), np.ones(1)),
-        mixtures=tuple(mixtures),
+        pools=tuple(mixture[None].copy() for mixture in even),
+        weights=tuple(np.ones(1) for _ in even),
+        mixtures=even,
         nash_conv=0.25,
     )
 

@@ -14,15 +14,18 @@ from cluster.serving.bargaining import BargainingStore
 from cluster.serving.bargaining_schema import PlayReply
 from cluster.serving.errors import ApiError
 from cluster.serving.plays import Plays
+from negotiation.bargaining.stakes import Stakes
 from tests.unit.cluster.serving.standins import (
     FakeServices,
     bargaining_policy,
     policy_tree,
+    uniform_policy,
     write_bargaining,
     write_policy,
 )
 
 ACCEPT, REJECT, WALK = 3, 4, 5
+REJECT3 = 3  # where there are two offers
 ACT = "/v1/policies/voting-1/act"
 
 
@@ -200,6 +203,37 @@ def test_the_others_type_cannot_be_told_from_a_play_before_its_end() -> None:
     assert told(views[0]) == told(views[1])
     ends = {kind: one.move(views[kind].id, 2, None) for kind, one in plays.items()}
     assert [end.outcome.kinds for end in ends.values() if end.outcome] == [[0, 0], [1, 0]]
+
+
+def test_three_sides_take_their_turns() -> None:
+    """The client is the second: the first offers, the client answers, then the third; a reject makes the client offer."""
+    stakes = Stakes(
+        utilities=(np.array([[1.0, 0.0]]), np.array([[0.4, 1.0], [1.0, 0.4]]), np.array([[0.5, 0.6]])),
+        priors=(np.array([1.0]), np.array([0.5, 0.5]), np.array([1.0])),
+        walk_aways=(np.array([0.2]), np.array([0.1, 0.1]), np.array([0.3])),
+        discount=0.5,
+        turns=3,
+    )
+    policy = uniform_policy("three-1", ("african-islamic", "confucian", "latin-america"), stakes)
+    plays = Plays(1, lambda: np.random.default_rng(5))
+    view = plays.start(policy, 1)
+    assert [move.side for move in view.said] == ["african-islamic"]
+    view = plays.move(view.id, REJECT3, None)
+    assert (view.turn, view.pending) == (2, None)
+    view = plays.move(view.id, 1, None)
+    assert [move.side for move in view.said[2:4]] == ["confucian", "latin-america"]
+    while not view.finished:
+        view = plays.move(view.id, view.choices[0].action, None)
+    outcome = view.outcome
+    assert outcome is not None
+    assert len(outcome.payoffs) == len(outcome.worth[0]) == 3
+    factor = 0.5 ** (view.turn - 1)
+    ends = outcome.walk_away if outcome.agreement is None else outcome.worth[outcome.agreement]
+    assert outcome.payoffs == pytest.approx([factor * value for value in ends])
+    assert outcome.nash is not None
+    assert outcome.nash.product >= max(
+        np.prod(np.maximum(np.array(row) - outcome.walk_away, 0)) for row in outcome.worth
+    )
 
 
 def test_plays_that_nobody_goes_on_with_are_given_up_first() -> None:
