@@ -24,11 +24,14 @@ from cluster.bargaining.config import LearningConfig
 from cluster.bargaining.environment import Book, ResponseEnv, agent_name, books_of
 from cluster.bargaining.module import MaskedPolicy, masked
 from cluster.bargaining.runner import LeanRunner
-from negotiation.bargaining.psro import Situation
+from negotiation.bargaining.psro import GAIN, Situation
 from negotiation.bargaining.tree import GameTree
 from negotiation.errors import GameError
 
 Array = NDArray[np.float64]
+
+MOST_DOUBLINGS = 3
+"""How often the length of learning is doubled at most."""
 
 _LEARNER, _START_OF_LEARNER = "learner", ("rl_module", "optimizer")
 _START = [f"{_LEARNER}/{name}" for name in _START_OF_LEARNER]
@@ -61,6 +64,7 @@ class RLlibOracle:
                 )
         self.config, self.patience = config, config.patience
         self._tree = tree
+        self._idle = 0
         self.moves = 0
         """Learners' moves so far."""
         self.history: list[dict[str, float]] = []
@@ -73,21 +77,30 @@ class RLlibOracle:
     def respond(self, situation: Situation) -> Sequence[Array]:
         """A pure strategy a player: the learned policy's likeliest action at each information state.
 
-        Of the policies after each training iteration that is the one of most exact value against the mixtures.
+        Of the policies after each training iteration, and of the sums of their logits so far, which are less at the mercy of
+        the last plays, that is the one of most exact value against the mixtures. Where nobody gained at the last call, this one
+        learns twice as long: what is left to be gained late in the loop is small beside the luck of single plays.
         """
         books = books_of(self._tree, situation.pools, situation.weights, self.config.tremble)
         group = self._algorithm.env_runner_group
         group.foreach_env_runner(_Handing(books), local_env_runner=True)
         self._algorithm.learner_group.set_state(self._start)
         group.sync_weights(from_worker_or_learner_group=self._algorithm.learner_group, inference_only=True)
+        held = self._tree.payoffs(situation.mixtures)
         best = [(-np.inf, side.uniform()) for side in self._tree.sides]
-        for _ in range(self.config.updates):
+        sums = [np.zeros(1) for _ in self._tree.sides]
+        for _ in range(self.config.updates << self._idle):
             self._note(self._algorithm.train())
             for player in range(self._tree.players):
-                answer = self._read(player)
-                faced = [*situation.mixtures[:player], answer, *situation.mixtures[player + 1 :]]
-                value = float(self._tree.payoffs(faced)[player])
-                best[player] = max(best[player], (value, answer), key=lambda pair: pair[0])
+                logits = self._logits(player)
+                sums[player] = sums[player] + logits
+                for scores in (logits, sums[player]):
+                    answer = self._likeliest(player, scores)
+                    faced = [*situation.mixtures[:player], answer, *situation.mixtures[player + 1 :]]
+                    value = float(self._tree.payoffs(faced)[player])
+                    best[player] = max(best[player], (value, answer), key=lambda pair: pair[0])
+        gained = any(value > now + GAIN for (value, _), now in zip(best, held, strict=True))
+        self._idle = 0 if gained else min(self._idle + 1, MOST_DOUBLINGS)
         return [answer for _, answer in best]
 
     def _note(self, result: Any) -> None:
@@ -95,14 +108,20 @@ class RLlibOracle:
         self.moves += int(found.get("num_env_steps_sampled", 0))
         self.history.append({k: float(v) for k, v in found.get("agent_episode_returns_mean", {}).items()})
 
-    def _read(self, player: int) -> Array:
+    def _logits(self, player: int) -> Array:
+        """(information states, actions) of the game; of illegal actions far below all others."""
         side = self._tree.sides[player]
         module = self._algorithm.get_module(agent_name(player))
         mask = np.zeros((len(side.names), self._tree.game.num_distinct_actions()), np.float32)
         for i, actions in enumerate(side.actions):
             mask[i, list(actions)] = 1.0
         with torch.no_grad():
-            logits = masked(module.policy(torch.from_numpy(side.tensors)), torch.from_numpy(mask)).numpy()
+            found = masked(module.policy(torch.from_numpy(side.tensors)), torch.from_numpy(mask))
+        return np.asarray(found.double().numpy(), dtype=np.float64)
+
+    def _likeliest(self, player: int, logits: Array) -> Array:
+        """The pure strategy of the greatest logit at each information state."""
+        side = self._tree.sides[player]
         answer = np.zeros(side.sequences)
         for i, actions in enumerate(side.actions):
             answer[side.starts[i] + actions.index(int(logits[i].argmax()))] = 1.0
