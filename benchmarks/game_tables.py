@@ -14,6 +14,12 @@ def psro_curves(figures: dict[str, Any]) -> str:
         f"dynamics and payoffs from {figures['simulations']} played episodes a cell. Wanted: `exact` below {marks['exact']:g},"
         f" `rllib` below {marks['rllib']:g} within {figures['budget_moves']:,} moves of learners.",
         "",
+        "Our loop ends once its mark is reached, or when the oracle brings nothing new. Published curves of policy-space",
+        "response on Kuhn poker (Muller et al. 2020, arXiv 1909.12823, exact responses with several meta-solvers) are pictures",
+        "without numbers, and none are put beside ours here.",
+        "",
+        "![NashConv by iteration](../docs/images/psro-curves.png)",
+        "",
         "| game | way | iterations | best | policies | CPU s | learners' moves | by iteration |",
         "| --- | --- | ---: | ---: | --- | ---: | ---: | --- |",
     ]

@@ -116,7 +116,7 @@ def serve(figures: dict[str, Any]) -> str:
             f" | {load['tokens_per_s']:.0f} | {load['p50_s']:.2f} | {load['p95_s']:.2f} | {grown} |"
         )
 
-    lost = {code: count for code, count in killed["codes"].items()}
+    lost = ", ".join(f"{count} x `{code}`" for code, count in killed["codes"].items())
     return _part(
         about,
         "| figure | measured | wanted |",
