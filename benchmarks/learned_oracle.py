@@ -368,12 +368,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--work", type=Path, help="keep everything in this folder; a temporary one if left out"
     )
+    parser.add_argument(
+        "--cultures", nargs="+", choices=CULTURES, default=CULTURES, help="train oracles of these only"
+    )
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         work: Path = options.work or Path(name)
         negotiated(work / "run", options.seed)
         found = {
-            culture: measure(culture, work / "run", work / culture, options.seed) for culture in CULTURES
+            culture: measure(culture, work / "run", work / culture, options.seed)
+            for culture in options.cultures
         }
         weights = learned_config(work / "run", CULTURES[0], work / CULTURES[0], options.seed).learning.weights
     record = provenance(

@@ -112,19 +112,13 @@ def make_judge(config: OracleTrainingConfig) -> Judge[Situation]:
 
 def _measure(config: OracleTrainingConfig, situations: Sequence[Situation], epsilon: float) -> dict[str, Any]:
     """What the adapter that was begun with, and the learned one, gain in the same situations."""
-    adapters = {"own": config.start, "learned": config.out.resolve()}
-    found = {
-        name: _gains(config.model_copy(update={"start": adapter}), situations, epsilon)
-        for name, adapter in adapters.items()
-    }
-    return {"held_out": found}
-
-
-def _gains(config: OracleTrainingConfig, situations: Sequence[Situation], epsilon: float) -> dict[str, Any]:
-    """Proposals of the adapter that ``config`` begins with, in actors of their own."""
+    # Sampled as agents sample, and copies valued as the game values them.
+    valued = config.learning.reward.model_copy(update={"copy_floor": False})
+    learning = {"reward": valued, "temperature": config.measure.temperature}
+    config = config.model_copy(update={"learning": config.learning.model_copy(update=learning)})
     total = ray.cluster_resources()
-    counts = (config.flow.rollouts, config.flow.judges)
-    cpus, gpus = allot(config, sum(counts), total.get("CPU", 1.0), total.get("GPU", 0.0)).actor
+    counts = {"own": config.flow.rollouts, "learned": config.flow.rollouts, "judges": config.flow.judges}
+    cpus, gpus = allot(config, sum(counts.values()), total.get("CPU", 1.0), total.get("GPU", 0.0)).actor
     options = {
         "num_cpus": cpus,
         "num_gpus": gpus,
@@ -132,25 +126,28 @@ def _gains(config: OracleTrainingConfig, situations: Sequence[Situation], epsilo
         "max_task_retries": config.failures,
         "runtime_env": {"env_vars": QUIET_THREADS | {"OMP_NUM_THREADS": str(config.threads)}},
     }
-    # Sampled as agents sample, and copies valued as the game values them.
-    valued = config.learning.reward.model_copy(update={"copy_floor": False})
-    learning = {"reward": valued, "temperature": config.measure.temperature}
-    config = config.model_copy(update={"learning": config.learning.model_copy(update=learning)})
     run, resources = f"oracle-{secrets.token_hex(3)}", ResourcesConfig(restarts=config.failures)
-    writers = Recipe(RolloutActor, partial(make_writer, config), "rollouts", run, options)
-    judges = Recipe(RewardActor, partial(make_judge, config), "judges", run, options)
-    begun = [begin(recipe, count) for recipe, count in zip((writers, judges), counts, strict=True)]
-    production = Production(
-        Team(begun[0], writers, WRITES_IN_FLIGHT, resources),
-        Team(begun[1], judges, JUDGEMENTS_IN_FLIGHT, resources),
-        config.flow.call_prompts,
-        config.flow.judge_batch,
-    )
+    learned = config.model_copy(update={"start": config.out.resolve()})
+    recipes = {
+        "own": Recipe(RolloutActor, partial(make_writer, config), "own", run, options),
+        "learned": Recipe(RolloutActor, partial(make_writer, learned), "learned", run, options),
+        "judges": Recipe(RewardActor, partial(make_judge, config), "judges", run, options),
+    }
+    begun = {name: begin(recipe, counts[name]) for name, recipe in recipes.items()}
+    most = {"own": WRITES_IN_FLIGHT, "learned": WRITES_IN_FLIGHT, "judges": JUDGEMENTS_IN_FLIGHT}
+    teams = {name: Team(begun[name], recipe, most[name], resources) for name, recipe in recipes.items()}
+    order = Order(0, tuple(situations), config.measure.candidates, config.learning.seed)
+    found = {}
     try:
-        await_loaded([actor for actors in begun for actor in actors], resources)
-        order = Order(0, tuple(situations), config.measure.candidates, config.learning.seed)
-        batch = production.make(order, Weighed(0, None))
+        await_loaded([actor for actors in begun.values() for actor in actors], resources)
+        for name in ("own", "learned"):
+            production = Production(
+                teams[name], teams["judges"], config.flow.call_prompts, config.flow.judge_batch
+            )
+            batch = production.make(order, Weighed(0, None))
+            gained = proposed(batch.completions, batch.rewards, config.learning.weights)
+            found[name] = summarise(gained, epsilon, np.random.default_rng(config.learning.seed))
     finally:
-        production.end()
-    found = proposed(batch.completions, batch.rewards, config.learning.weights)
-    return summarise(found, epsilon, np.random.default_rng(config.learning.seed))
+        for team in teams.values():
+            team.end()
+    return {"held_out": found}

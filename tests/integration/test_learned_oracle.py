@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from agents.tuning.curves import read_events
 from negotiation.storage import read_records
 from tests.integration.conftest import Outcome
 from tests.unit.agents.tiny import save_model, save_tokenizer
-from tests.unit.agents.tuning.wide import widen
 from tests.unit.cluster.proposing.oracle_runs import a_run
 
 
@@ -22,7 +22,8 @@ def test_an_oracle_is_trained_measured_and_not_trained_again(
 ) -> None:
     model = tmp_path / "model"
     save_model(model, len(save_tokenizer(model)))
-    widen(model)
+    settings = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(settings | {"max_position_embeddings": 1024}))
     run, work, out = a_run(tmp_path / "run", 3), tmp_path / "work", tmp_path / "out"
     command = (
         "train",
