@@ -114,11 +114,11 @@ MOST_BYTES = 250_000
 def screenshot() -> Callable[..., None]:
     """Keeps a picture of the page in the folder that CONCORDAT_SCREENSHOTS names; without it, does nothing.
 
-    ``part`` is a selector: the picture begins there. ``tall`` is its greatest height in pixels of the page.
+    ``part`` is a selector: the picture begins there. It ends after one or two screens.
     """
     folder = os.environ.get("CONCORDAT_SCREENSHOTS")
 
-    def take(seen: Visit, name: str, part: str = "body", tall: int = 2_000) -> None:
+    def take(seen: Visit, name: str, part: str = "body") -> None:
         if not folder:
             return
         seen.page.evaluate("document.activeElement.blur()")
@@ -129,6 +129,7 @@ def screenshot() -> Callable[..., None]:
             part,
         )
         width = seen.page.viewport_size["width"]
+        tall = 2_400 if width < 600 else 2_000
         clip = {"x": 0, "y": top, "width": width, "height": min(tall, bottom - top)}
         _keep(Path(folder) / f"{name}.png", seen.page.screenshot(full_page=True, clip=clip))
 
@@ -136,12 +137,11 @@ def screenshot() -> Callable[..., None]:
 
 
 def _keep(path: Path, picture: bytes) -> None:
-    """A picture; with a palette if it would be too large."""
+    """A picture with a palette: a page has few colours, and the file is a third as large."""
     from PIL import Image
 
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.open(io.BytesIO(picture)).convert("RGB")
-    image.save(path, optimize=True)
-    if path.stat().st_size >= MOST_BYTES:
-        image.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(path, optimize=True)
+    palette = image.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE)
+    palette.save(path, optimize=True)
     assert path.stat().st_size < MOST_BYTES, f"{path} has {path.stat().st_size:,} bytes"

@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 expect = playwright.expect
 START_S, STOP_S = 400, 90
 LONG_MS = 900_000
-QUESTION = "Should half the seats in parliament be kept for women?"
+QUESTION = "Should voting be a duty?"
 
 
 def policy_file(folder: Path) -> None:
@@ -143,6 +143,9 @@ def open_policy(seen: Visit) -> None:
 
 
 def negotiate(page: Any) -> None:
+    page.get_by_text("More settings").click()
+    page.get_by_label("Seed").fill("1")  # with which the bundled model's sides add guidelines
+    page.get_by_text("More settings").click()
     page.get_by_role("textbox", name="Question", exact=True).fill(QUESTION)
     page.get_by_role("button", name="Start the negotiation").click()
     shown = page.locator("#negotiation")
@@ -176,16 +179,13 @@ def bargain(page: Any) -> None:
     page.get_by_role("button", name="Bargain with it").click()
     section = page.get_by_role("region", name="Bargain with it")
     section.get_by_role("button", name="Begin").click()
-    ended = section.get_by_role("img", name="Payoffs of")
     act = section.get_by_role("button", name=re.compile("Make this offer|Accept"))
     expect(act).to_be_visible()
-    for _ in range(10):
-        if ended.is_visible():
-            break
+    while section.locator(".task").inner_text().startswith("Your turn"):
         said = section.locator(".talk li").count()
         act.click()
         expect(section.locator(".talk li").nth(said)).to_be_visible()
-    expect(ended).to_be_visible()
+    expect(section.get_by_role("img", name="Payoffs of")).to_be_visible()
     expect(section.locator(".outcome")).to_contain_text("You get")
 
 
