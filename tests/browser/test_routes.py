@@ -22,7 +22,13 @@ from cluster.serving.negotiation_schema import (
 from cluster.serving.services import Event, data_of
 from tests.browser.conftest import Visiting, playwright
 from tests.policy_server import PolicyServer, listening, policy, round_event
-from tests.unit.cluster.serving.standins import FakeServices, policy_tree, write_policy
+from tests.unit.cluster.serving.standins import (
+    FakeServices,
+    bargaining_policy,
+    policy_tree,
+    write_bargaining,
+    write_policy,
+)
 
 expect = playwright.expect
 KEY, LINE = make_key("reader")
@@ -67,6 +73,7 @@ def services() -> Services:
 def url(tmp_path: Path, services: Services) -> Iterator[str]:
     write_policy(tmp_path, policy_tree("voting-1", "Should voting be a duty?"))
     write_policy(tmp_path, policy_tree("cars-1", "Should cities ban cars?", ("confucian", "latin-america")))
+    write_bargaining(tmp_path, bargaining_policy("voting-1"))
     (tmp_path / "keys.txt").write_text(f"{LINE}\n")
     config = ServeConfig(run=tmp_path, api_keys=tmp_path / "keys.txt")
     core = Core(config, services)
@@ -98,6 +105,19 @@ def test_the_page_and_the_server_understand_each_other(url: str, services: Servi
     expect(answer.locator(".facts")).to_contain_text("drawn with weight 100%")
     expect(answer.locator("ins")).to_have_text(["Indeed."])
     expect(page.get_by_label("Who answers")).to_have_value("consensus/cars-1")
+
+
+def test_a_play_on_the_page_is_one_on_the_server(url: str, services: Services, visit: Visiting) -> None:
+    page = visit(url, refusals=True).page
+    page.goto(f"{url}/#/policy/voting-1")
+    page.get_by_label("API key").fill(KEY)
+    page.get_by_role("button", name="Use this key").click()
+    section = page.get_by_role("region", name="Bargain with it")
+    section.get_by_role("button", name="Begin").click()
+    section.get_by_role("button", name="Make this offer").click()
+    expect(section.get_by_role("heading", name="Agreed")).to_be_focused()
+    expect(section.locator(".outcome")).to_contain_text("You get 1.00.")
+    assert len(services.plays) == 1
 
 
 def test_leaving_the_page_ends_a_negotiation(url: str, services: Services, visit: Visiting) -> None:
