@@ -16,6 +16,8 @@ Serve a run's consensus policies: behind the API that OpenAI's clients speak, an
 
 A model is a policy (consensus/ID), a table of cultures (consensus/A+B), a culture (culture/ID) or the base model (base). A \
 policy's answer is the base model's, written with one of its guidelines in view and then moved to its values by the rewriter.
+
+What 'concordat bargain' found on the run is served too: on the page, and for 'concordat play --server'.
 """
 
 SERVE_EXAMPLES = """
