@@ -15,7 +15,7 @@ async function showPolicies() {
     el("a", { href: `#/policy/${encodeURIComponent(p.id)}`, class: "said", dir: "auto" }, p.topic.text),
     el("span", { class: "meta" }, el("span", { class: "said" }, p.cultures.map(nameOf).join(", ")),
       el("span", { class: `status ${p.converged ? "good" : "open"}` }, p.converged ? "converged" : "not converged"),
-      el("span", {}, `${p.rounds} round${p.rounds === 1 ? "" : "s"}`), el("span", {}, `NashConv ${tiny(p.nash_conv)}`))));
+      el("span", {}, `${p.rounds} round${p.rounds === 1 ? "" : "s"}`), el("span", {}, `NashConv ${tiny(p.nash_conv)}`), p.bargaining ? el("span", {}, "bargaining") : null)));
   const search = el("input", { type: "search", id: "policies-search", autocomplete: "off" });
   const count = el("p", { class: "hint", role: "status" });
   const sift = () => {
