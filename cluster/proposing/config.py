@@ -24,8 +24,8 @@ from rewriter.proposing.config import ProposalGRPOConfig
 WORK, OUT = Path("runs/oracle"), Path("adapters/oracle")
 """Where work folders and adapters of cultures go if none is named."""
 
-BUNDLED_RATE = 5e-4
-"""Learning rate for the bundled model if none is given; it is small and wants more than large ones."""
+BUNDLED_RATE = 2e-3
+"""Learning rate for the bundled model if none is given: the one that benchmarks/learned_oracle.py measures."""
 
 
 class OracleLimitsConfig(LimitsConfig):

@@ -38,7 +38,7 @@ MaxTokens = Annotated[
 LearningRate = Annotated[
     float | None,
     typer.Option(
-        "--lr", help="Peak learning rate (default 1e-4; 5e-4 for the bundled model).", rich_help_panel=_HOW
+        "--lr", help="Peak learning rate (default 1e-4; 2e-3 for the bundled model).", rich_help_panel=_HOW
     ),
 ]
 Beta = Annotated[

@@ -36,7 +36,7 @@ def test_the_run_says_model_adapter_weights_and_lengths(run: Path) -> None:
     assert (config.embedder, config.prompts) == ("minilm", None)
     assert config.learning.weights == {"consistency": 0.3, "acceptance": 0.6, "novelty": 0.1}
     assert (config.learning.max_tokens, config.measure.temperature) == (99, 0.8)
-    assert config.learning.learning_rate == 5e-4
+    assert config.learning.learning_rate == 2e-3
     assert (config.work, config.out) == (Path("runs/oracle/confucian"), Path("adapters/oracle/confucian"))
 
 
