@@ -3,6 +3,7 @@
     python benchmarks/learned_oracle.py                   prints JSON
     python benchmarks/learned_oracle.py --out FILE.json   and writes it
     python benchmarks/learned_oracle.py --work DIR        keeps run, adapters and what is done there, and goes on from it
+    python benchmarks/learned_oracle.py --only NAME ...   some trainings only, such as confucian-short
 
 What is trained. Two cultures negotiate the shipped questions with the bundled model. For each an adapter learns by GRPO, as
 ``concordat train oracle`` does it, on what it saw in the rounds of two thirds of the topics; it begins with the culture's shipped
@@ -41,8 +42,11 @@ from rewriter.proposing.situations import Situation
 
 CULTURES = ("confucian", "latin-america")
 HELD_OUT = 1 / 3
-STEPS, PROMPTS, GROUP, RATE = 24, 4, 8, 1e-3
-"""Of the training; about five minutes of one core a culture."""
+PROMPTS, GROUP = 4, 8
+LENGTHS = {"short": (24, 1e-3), "long": (40, 2e-3)}
+"""Steps and peak learning rate of a training; five and eight minutes of one core."""
+
+TRAININGS = {f"{culture}-{length}": (culture, length) for length in LENGTHS for culture in CULTURES}
 
 PER_KIND = (1, 2, 4)
 """Candidates of each kind of (a) and (b)."""
@@ -54,13 +58,15 @@ CHARACTER_SITUATIONS = 18
 """Situations whose proposals at temperature 1 tell the divergence."""
 
 
-def learned_config(run: Path, culture: str, work: Path, seed: int) -> Any:
-    """The training's configuration, as the command line would make it."""
+def learned_config(run: Path, name: str, work: Path, seed: int) -> Any:
+    """A training's configuration, as the command line would make it."""
     from cluster.proposing.config import oracle_training_config
 
+    culture, length = TRAININGS[name]
+    steps, rate = LENGTHS[length]
     return oracle_training_config(
         {"run": run, "culture": culture, "work": work, "out": work / "adapter", "held_out": HELD_OUT}
-        | {"steps": STEPS, "prompts_per_step": PROMPTS, "group": GROUP, "learning_rate": RATE, "seed": seed}
+        | {"steps": steps, "prompts_per_step": PROMPTS, "group": GROUP, "learning_rate": rate, "seed": seed}
     )
 
 
@@ -166,6 +172,18 @@ def compared(
         for name, topics in gains.items():
             told[name][str(3 * count)] = asdict(bootstrap(np.array(list(topics.values())), rng))
         told["difference"][str(3 * count)] = _difference(gains["learned"], gains["own"], rng)
+    means = {
+        name: by_topic(
+            [
+                (one.situation.view.topic.id, gain)
+                for one in found
+                for gain in one.gains[: PER_KIND[-1]]
+                if gain is not None
+            ]
+        )
+        for name, found in ways.items()
+    }
+    told["mean_difference"] = _difference(means["learned"], means["own"], rng)
     many = best_of_moves(ways["own"], None)
     few = best_of_moves(ways["learned"], PER_KIND[-1])
     told["own_many"] = {"per_move": 3 * len(ways["own"][0].gains)} | asdict(
@@ -316,15 +334,15 @@ def _judge(config: Any) -> Any:
     return make_judge(config)
 
 
-def measure(culture: str, run: Path, work: Path, seed: int) -> dict[str, Any]:
+def measure(name: str, run: Path, work: Path, seed: int) -> dict[str, Any]:
     """Train one oracle and measure it; each part that is done is kept in the work folder."""
     from cluster.proposing.material import read_situations, spread
 
-    config = learned_config(run, culture, work, seed)
+    config = learned_config(run, name, work, seed)
     material = read_situations(config)
 
-    def once(name: str, make: Any) -> Any:
-        file = work / f"{name}.json"
+    def once(part: str, make: Any) -> Any:
+        file = work / f"{part}.json"
         if not file.is_file():
             file.write_text(json.dumps(make(), allow_nan=False), encoding="utf-8")
         return json.loads(file.read_text(encoding="utf-8"))
@@ -352,6 +370,9 @@ def measure(culture: str, run: Path, work: Path, seed: int) -> dict[str, Any]:
 
     chosen = spread(material.held_out, CHARACTER_SITUATIONS, seed)
     return {
+        "steps": config.learning.steps,
+        "learning_rate": config.learning.learning_rate,
+        "weights": config.learning.weights,
         "situations": {"learned": len(material.learned), "held_out": len(material.held_out)},
         "topics": {"learned": len(material.topics[0]), "held_out": len(material.topics[1])},
         "training": trained,
@@ -369,25 +390,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--work", type=Path, help="keep everything in this folder; a temporary one if left out"
     )
     parser.add_argument(
-        "--cultures", nargs="+", choices=CULTURES, default=CULTURES, help="train oracles of these only"
+        "--only", nargs="+", choices=list(TRAININGS), default=list(TRAININGS), help="these trainings"
     )
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         work: Path = options.work or Path(name)
         negotiated(work / "run", options.seed)
-        found = {
-            culture: measure(culture, work / "run", work / culture, options.seed)
-            for culture in options.cultures
-        }
-        weights = learned_config(work / "run", CULTURES[0], work / CULTURES[0], options.seed).learning.weights
+        found = {only: measure(only, work / "run", work / only, options.seed) for only in options.only}
     record = provenance(
         options.seed, ("torch", "transformers", "peft", "numpy"), ("agents", "negotiation", "rewriter")
     ) | {
         "benchmark": "learned_oracle",
         "model": "bundled",
-        "settings": {"steps": STEPS, "prompts": PROMPTS, "group": GROUP, "learning_rate": RATE}
-        | {"weights": weights},
-        "cultures": found,
+        "settings": {"prompts": PROMPTS, "group": GROUP},
+        "trainings": found,
     }
     print_or_keep(record, options.out)
     return 0

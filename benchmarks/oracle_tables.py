@@ -13,19 +13,20 @@ portraits (Wasserstein-1 on a scale of length 1)."""
 
 def learned_oracle(figures: dict[str, Any]) -> str:
     """Gains of proposals alone and of a learned oracle, and whether agents stay in character."""
-    cultures: dict[str, Any] = figures["cultures"]
+    cultures: dict[str, Any] = figures["trainings"]
     first = next(iter(cultures.values()))
     asked = figures["settings"]
+    learned, aside = first["topics"]["learned"], first["topics"]["held_out"]
     about = f"""\
 A learned oracle against proposals alone ({figures["model"]} model): each culture's adapter trained by GRPO on its situations of
-{first["topics"]["learned"]} topics of one run ({asked["steps"]} steps of {asked["prompts"]} situations with {asked["group"]}
-candidates each), measured on {first["topics"]["held_out"]} topics held out. Gain: utility of the best of n candidates of a move,
-less the best that the player holds; intervals are over topics. `many` is proposals alone with as many tokens as the training and
-the learned oracle's largest n took, spread over the moves."""
+{learned} topics of one run ({asked["prompts"]} situations with {asked["group"]} candidates a step), measured on {aside} topics held
+out. Gain: utility of the best of n candidates of a move, less the best that the player holds; intervals are over topics. `many` is
+proposals alone with as many tokens as the training and the learned oracle's largest n took, spread over the moves. The settings of
+`long` were chosen after those of `short` had been measured, on the same held-out topics; p values are not adjusted."""
     lines = [
         _filled(about),
         "",
-        "| culture | n | proposals alone | learned oracle | difference, paired | p |",
+        "| training | n | proposals alone | learned oracle | difference, paired | p |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for culture, found in cultures.items():
@@ -42,7 +43,7 @@ the learned oracle's largest n took, spread over the moves."""
         )
     lines += [
         "",
-        "| culture | candidates of | mean gain | gain epsilon or more | well formed | near-copies | tokens each |",
+        "| training | candidates of | mean gain | gain epsilon or more | well formed | near-copies | tokens each |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for culture, found in cultures.items():
@@ -52,7 +53,14 @@ the learned oracle's largest n took, spread over the moves."""
                 f"| {culture} | {name} adapter | {row['mean_gain']:+.3f} | {row['gaining']:.0%} | {row['well_formed']:.1%}"
                 f" | {row['copied']:.1%} | {row['tokens']:.0f} |"
             )
+    moved = [
+        f"{culture} {_interval(apart)} (p {apart['p']:.3f})"
+        for culture, found in cultures.items()
+        if (apart := found["gains"].get("mean_difference")) is not None
+    ]
     lines += [
+        "",
+        _filled(f"Mean gain of a candidate, learned less own, paired by topic: {'; '.join(moved)}."),
         "",
         _filled(CHARACTER),
         "",
@@ -85,8 +93,9 @@ the learned oracle's largest n took, spread over the moves."""
     ]
     lines += [f"| {name} | {' | '.join(values)} |" for name, values in rows]
     curve = [
-        f"{culture} {_sum(found['training']['first'], asked):.3f} to {_sum(found['training']['last'], asked):.3f}"
-        f" ({found['training']['tokens']:,} tokens, {found['training']['cpu_s'] / 60:.0f} minutes of one core)"
+        f"{culture} ({found['steps']} steps, learning rate {found['learning_rate']:g}) {_sum(found, 'first'):.3f} to"
+        f" {_sum(found, 'last'):.3f}, {found['training']['tokens']:,} tokens, {found['training']['cpu_s'] / 60:.0f} minutes of"
+        " one core"
         for culture, found in cultures.items()
     ]
     lines += [
@@ -96,8 +105,10 @@ the learned oracle's largest n took, spread over the moves."""
     return "\n".join(lines)
 
 
-def _sum(rewards: dict[str, float], asked: dict[str, Any]) -> float:
-    weights: dict[str, float] = asked["weights"]
+def _sum(found: dict[str, Any], end: str) -> float:
+    """Mean utility of the candidates at an end of the training."""
+    rewards: dict[str, float] = found["training"][end]
+    weights: dict[str, float] = found["weights"]
     return sum(weight * rewards[f"reward_{name}"] for name, weight in weights.items())
 
 
