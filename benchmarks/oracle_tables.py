@@ -18,11 +18,12 @@ def learned_oracle(figures: dict[str, Any]) -> str:
     asked = figures["settings"]
     learned, aside = first["topics"]["learned"], first["topics"]["held_out"]
     about = f"""\
-A learned oracle against proposals alone ({figures["model"]} model): each culture's adapter trained by GRPO on its situations of
-{learned} topics of one run ({asked["prompts"]} situations with {asked["group"]} candidates a step), measured on {aside} topics held
-out. Gain: utility of the best of n candidates of a move, less the best that the player holds; intervals are over topics. `many` is
-proposals alone with as many tokens as the training and the learned oracle's largest n took, spread over the moves. The settings of
-`long` were chosen after those of `short` had been measured, on the same held-out topics; p values are not adjusted."""
+A learned oracle against proposals alone ({figures["model"]} model): each culture's adapter trained by GRPO on its
+situations of {learned} topics of one run ({asked["prompts"]} situations with {asked["group"]} candidates a step),
+measured on {aside} topics held out. Gain: utility of the best of n candidates of a move, less the best that the
+player holds; intervals are over topics. `many` is proposals alone with as many tokens as the training and the learned
+oracle's largest n took, spread over the moves. The settings of `long` were chosen after those of `short` had been
+measured, on the same held-out topics; p values are not adjusted."""
     lines = [
         _filled(about),
         "",
