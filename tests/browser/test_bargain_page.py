@@ -132,8 +132,10 @@ def test_a_play_by_keys_alone(server: PolicyServer, visit: Visiting) -> None:
 def test_trouble_is_told_beside_the_buttons(server: PolicyServer, visit: Visiting, status: int) -> None:
     page = visit(server.url, refusals=True).go("policy/duty-1")
     section = begin(page)
+    offer = section.get_by_role("button", name="Make this offer")
+    expect(offer).to_be_visible()  # the play has begun: the server has answered
     server.trouble = status
-    section.get_by_role("button", name="Make this offer").click()
+    offer.click()
     expect(section.get_by_role("alert")).to_contain_text("Try again in 7 seconds.")
     server.trouble = 0
     section.get_by_role("button", name="Make this offer").click()

@@ -16,6 +16,7 @@ from typing import Any
 
 import ray
 from ray.cluster_utils import Cluster
+from ray.exceptions import ActorUnavailableError
 
 from benchmarks.chaos import settings
 from benchmarks.instant import InstantEmbedder, SlowActor
@@ -28,6 +29,7 @@ from cluster.runfolder import RunFolder
 from negotiation.storage import read_records
 
 NODES, REPLICAS = 4, 4
+PATIENCE_S = 120.0
 
 
 class NodeActor(SlowActor):
@@ -41,11 +43,22 @@ class NodeActor(SlowActor):
 
 
 def places() -> dict[str, str]:
-    """The node of each agent that answers."""
+    """The node of each agent that answers; one that is on its way to another node is asked again."""
     names = ["nodes/agents", *(f"nodes/agents-{k}" for k in range(2, REPLICAS + 1))]
-    calls = {ray.get_actor(name, namespace=NAMESPACE).node.remote(): name for name in names}
-    done, _ = ray.wait(list(calls), num_returns=len(calls), timeout=60)
-    return {calls[call]: ray.get(call) for call in done}
+    found: dict[str, str] = {}
+    deadline = time.monotonic() + PATIENCE_S
+    while missing := [name for name in names if name not in found]:
+        calls = {ray.get_actor(name, namespace=NAMESPACE).node.remote(): name for name in missing}
+        done, _ = ray.wait(list(calls), num_returns=len(calls), timeout=60)
+        for call in done:
+            try:
+                found[calls[call]] = ray.get(call)
+            except ActorUnavailableError:
+                continue
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    return found
 
 
 def remove_one(cluster: Any, folder: Path, found: dict[str, Any]) -> None:

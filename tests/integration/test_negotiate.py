@@ -255,11 +255,11 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(
     write = RunFolder.write_record
     calls = []
 
-    def full(self: RunFolder, record: Any) -> None:
+    def full(self: RunFolder, record: Any, digest: str | None = None) -> None:
         calls.append(record)
         if len(calls) > 1:
             write_atomically(Path("/dev/full/nowhere"), b"")
-        write(self, record)
+        write(self, record, digest)
 
     monkeypatch.setattr(RunFolder, "write_record", full)
     outcome = concordat(*flags)

@@ -213,7 +213,7 @@ def test_replies_are_counted_over_sessions(tmp_path: Path) -> None:
 def test_a_disk_that_fills_up_keeps_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run"
 
-    def full(self: RunFolder, record: Any) -> None:
+    def full(self: RunFolder, record: Any, digest: str | None = None) -> None:
         raise RunError("cannot write: no space left")
 
     with monkeypatch.context() as patch:
