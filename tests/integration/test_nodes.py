@@ -14,7 +14,7 @@ import pytest
 from benchmarks.chaos import undisturbed
 from negotiation.storage import read_records
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_work_spreads_and_a_node_removed_on_the_way_is_survived(tmp_path: Path) -> None:
