@@ -292,7 +292,7 @@ def main() -> int:
     """Run the benchmark; exit status 1 if --check is given and the mark is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--most", type=int, default=256, help="agents; doubled from one up to this")
-    parser.add_argument("--waves", type=int, default=4, help="negotiations one after the other on each place")
+    parser.add_argument("--waves", type=int, default=8, help="negotiations one after the other on each place")
     parser.add_argument("--out", type=Path, help="JSON file to write; standard output if not given")
     parser.add_argument("--picture", type=Path, help="PNG file to draw")
     parser.add_argument("--check", action="store_true", help="exit status 1 if the mark is missed")
