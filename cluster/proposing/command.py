@@ -7,7 +7,7 @@ from typing import Any
 
 from cluster.console import FAILED, OK, Output
 from cluster.proposing.config import OracleTrainingConfig, oracle_training_config
-from cluster.rewriting.training_command import event_line, tell_result
+from cluster.rewriting.training_command import tell_result, tellers
 
 
 def run_command(flags: Mapping[str, Any], output: Output) -> int:
@@ -20,11 +20,7 @@ def run_command(flags: Mapping[str, Any], output: Output) -> int:
     material = read_situations(config)
     if dry:
         return tell_result(output, _plan(config, material))
-    console = output.side_console
-
-    def say(line: str) -> None:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
-
+    say, told = tellers(output, config.culture)
     learned, aside = material.topics
     say(
         f"{config.culture}: {len(material.learned)} situations of {len(learned)} topics to learn from,"
@@ -34,11 +30,6 @@ def run_command(flags: Mapping[str, Any], output: Output) -> int:
 
     prepare_ray(address)
     from cluster.proposing import training
-
-    def told(event: dict[str, Any]) -> None:
-        line = event_line(config.culture, event)
-        if line:
-            say(line)
 
     figures = training.train_oracle(config, material, told, address)
     found = training.faults(figures, config.limits)

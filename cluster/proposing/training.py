@@ -22,7 +22,7 @@ from cluster.rewriting.production import JUDGEMENTS_IN_FLIGHT, WRITES_IN_FLIGHT,
 from cluster.rewriting.rewards import RewardActor
 from cluster.rewriting.rollouts import RolloutActor
 from cluster.rewriting.teams import Recipe, Team, await_loaded, begin
-from cluster.rewriting.training import Makers, Training, allot, full_paths, train_adapter
+from cluster.rewriting.training import Makers, Training, allot, full_paths, over_limits, train_adapter
 from cluster.rewriting.training_config import LimitsConfig
 from cluster.rewriting.training_worker import make_policy
 from cluster.work_folder import Told
@@ -72,17 +72,12 @@ def train_oracle(
 
 def faults(figures: dict[str, Any], limits: LimitsConfig) -> list[str]:
     """Why a finished training fails its check, one line each; none if it does not."""
-    kinds = (
-        ("copied", limits.copies, "of the candidates repeat a guideline in view", "copies"),
-        ("collapsed", limits.collapses, "of the candidates are malformed", "collapses"),
-        ("skipped", limits.skipped, "of the steps were skipped", "skipped"),
+    return over_limits(
+        figures,
+        limits,
+        copied="of the candidates repeat a guideline in view",
+        collapsed="of the candidates are malformed",
     )
-    last = min(limits.window, figures["steps"])
-    return [
-        f"{figures[name]:.0%} {what} in the last {last} steps; at most {most:.0%} may (limits.{field})"
-        for name, most, what, field in kinds
-        if figures.get(name) is not None and figures[name] > most
-    ]
 
 
 def make_writer(config: OracleTrainingConfig) -> RolloutWriter[Situation]:

@@ -189,19 +189,31 @@ def train_adapter(
 
 def faults(figures: dict[str, Any], limits: LimitsConfig) -> list[str]:
     """Why a finished training fails its check, one line each; none if it does not."""
+    return over_limits(
+        figures,
+        limits,
+        copied="of the completions repeat their source",
+        collapsed="of the completions are blank, degenerate or of another length",
+    )
+
+
+def over_limits(figures: dict[str, Any], limits: LimitsConfig, *, copied: str, collapsed: str) -> list[str]:
+    """What is over its limit in the last steps, one line each.
+
+    Args:
+        figures: of a finished training.
+        limits: what is too much.
+        copied: what that share is of, in words.
+        collapsed: the same of the other share.
+    """
     kinds = (
-        ("copied", limits.copies, "of the completions repeat their source", "copies"),
-        (
-            "collapsed",
-            limits.collapses,
-            "of the completions are blank, degenerate or of another length",
-            "collapses",
-        ),
+        ("copied", limits.copies, copied, "copies"),
+        ("collapsed", limits.collapses, collapsed, "collapses"),
         ("skipped", limits.skipped, "of the steps were skipped", "skipped"),
     )
+    last = min(limits.window, figures["steps"])
     return [
-        f"{figures[name]:.0%} {what} in the last {min(limits.window, figures['steps'])} steps; at most {most:.0%} may"
-        f" (limits.{field})"
+        f"{figures[name]:.0%} {what} in the last {last} steps; at most {most:.0%} may (limits.{field})"
         for name, most, what, field in kinds
         if figures.get(name) is not None and figures[name] > most
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cluster.console import FAILED, OK, Output
@@ -23,22 +23,13 @@ def run(flags: Mapping[str, Any], output: Output) -> int:
         return tell_result(output, {"out": str(config.out), "config": config.model_dump(mode="json")})
     from cluster.rewriting.training_material import read_material
 
-    console = output.side_console
-
-    def say(line: str) -> None:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
-
+    say, told = tellers(output, config.method)
     say(f"{config.method}: reading {config.data}")
     material = read_material(config)
     from cluster.ray_environment import prepare_ray
 
     prepare_ray(address)
     from cluster.rewriting import training
-
-    def told(event: dict[str, Any]) -> None:
-        line = event_line(config.method, event)
-        if line:
-            say(line)
 
     figures = training.train_rewriter(config, material, told, address)
     found = training.faults(figures, config.limits)
@@ -51,6 +42,21 @@ def run(flags: Mapping[str, Any], output: Output) -> int:
         )
     tell_result(output, {"out": str(config.out), "check": found, "figures": figures})
     return FAILED if found else OK
+
+
+def tellers(output: Output, label: str) -> tuple[Callable[[str], None], Callable[[dict[str, Any]], None]]:
+    """What says a line on standard error, and what says there which events of a training are worth it."""
+    console = output.side_console
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+    def told(event: dict[str, Any]) -> None:
+        line = event_line(label, event)
+        if line:
+            say(line)
+
+    return say, told
 
 
 def event_line(method: str, event: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from agents.intervals import bootstrap
+from negotiation import best_response
 from negotiation.errors import GameError
 from negotiation.utility import Utility
 from rewriter.learning.vocabulary import Completion, Reward
@@ -44,11 +45,8 @@ def best_held(situation: Situation, weights: Mapping[str, float]) -> float:
         weights: of the utility's terms, by name.
     """
     utility = Utility.standard(weights["consistency"], weights["acceptance"], weights["novelty"])
-    view, others = situation.view, situation.opponents
-    values = utility.values(
-        situation.own, [view.pools[player] for player in others], [view.weights[player] for player in others]
-    )
-    return float(values.max())
+    view = situation.view
+    return best_response.best_held(view.pools, view.player, view.weights, utility)
 
 
 def proposed(
